@@ -1,0 +1,35 @@
+/* Compiler wrappers: the only place where the code leaves plain C11. */
+#ifndef SK_BASE_COMPILER_H
+#define SK_BASE_COMPILER_H
+
+#include <stddef.h>
+
+#define SK_LIKELY(x)    __builtin_expect(!!(x), 1)
+#define SK_UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define SK_NOINLINE     __attribute__((noinline))
+#define SK_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define SK_UNUSED       __attribute__((unused))
+
+/* Two lines: x86 prefetches lines in pairs, and 128 bytes is a line on some Arm and POWER. */
+#define SK_CACHE_LINE    64
+#define SK_CACHE_ALIGNED _Alignas(SK_CACHE_LINE)
+
+/* A variable of the thread, found without a call: the library is never opened so late that the
+ * static TLS space is used up by its few words. */
+#define SK_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
+#define SK_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+/* Tells the processor that this is a spin loop. */
+static inline void sk_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#else
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
+#endif

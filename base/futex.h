@@ -1,0 +1,18 @@
+/* Sleeping until a 32-bit word changes. Process-private futexes; spurious returns are possible, so
+ * the caller looks at its word again. Deadlines are sk_now_ns() values. */
+#ifndef SK_BASE_FUTEX_H
+#define SK_BASE_FUTEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+
+#define SK_NO_DEADLINE INT64_MAX
+
+/* Sleeps while *word == expected. False if the deadline had passed. */
+bool sk_futex_wait(SK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t deadline_ns);
+/* Wakes up to n sleepers. The word's memory may be gone already: it is only an address. */
+void sk_futex_wake(SK_ATOMIC(uint32_t) * word, int n);
+
+#endif

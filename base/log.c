@@ -1,0 +1,37 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/lock.h"
+
+static struct {
+    struct sk_lock lock; /* protects the two below, which change together */
+    skua_log_fn *fn;
+    void *ctx;
+} hook = { SK_LOCK_INIT(SK_RANK_LEAF), NULL, NULL };
+
+void skua_set_log(skua_log_fn *fn, void *ctx)
+{
+    sk_lock_lock(&hook.lock);
+    hook.fn = fn;
+    hook.ctx = ctx;
+    sk_lock_unlock(&hook.lock);
+}
+
+void sk_log(skua_log_level level, const char *format, ...)
+{
+    char line[1000];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    sk_lock_lock(&hook.lock);
+    skua_log_fn *fn = hook.fn;
+    void *ctx = hook.ctx;
+    sk_lock_unlock(&hook.lock);
+    if (fn != NULL)
+        fn(level, line, ctx);
+    else
+        fprintf(stderr, "%s\n", line); /* one call, so that lines of two threads do not mix */
+}

@@ -1,0 +1,11 @@
+/* What the library has to say goes through here to the user's skua_log_fn, or to stderr. */
+#ifndef SK_BASE_LOG_H
+#define SK_BASE_LOG_H
+
+#include "base/compiler.h"
+#include "skua/error.h"
+
+/* One line, without a newline, cut at 1000 bytes. */
+void sk_log(skua_log_level level, const char *format, ...) SK_PRINTF(2, 3);
+
+#endif
