@@ -1,0 +1,76 @@
+/** @file spawn.h
+ * Fork and join, on threads: a child that costs no allocation, and a call if nobody takes it.
+ *
+ * Children are taken by idle workers, the oldest first, and waited for by leapfrogging: a worker
+ * whose child was taken helps the one who took it (Wagner and Calder, 1993). The children lie in a
+ * split deque as in Lace (van Dijk and van de Pol, 2014).
+ *
+ * @code
+ * #include <skua/skua.h>
+ * #include <stdio.h>
+ *
+ * struct fib {
+ *     int n;
+ *     long value;
+ * };
+ *
+ * static int fib(void *arg)
+ * {
+ *     struct fib *f = arg, a = { f->n - 1, 0 }, b = { f->n - 2, 0 };
+ *     if (f->n < 2) {
+ *         f->value = f->n;
+ *         return 0;
+ *     }
+ *     skua_child child;
+ *     skua_spawn(&child, fib, &a);
+ *     fib(&b);
+ *     int rc = skua_sync(&child);
+ *     f->value = a.value + b.value;
+ *     return rc;
+ * }
+ *
+ * int main(void)
+ * {
+ *     struct fib f = { 20, 0 };
+ *     skua_call(skua_default(), fib, &f);
+ *     printf("%ld\n", f.value);
+ *     return 0;
+ * }
+ * @endcode */
+#ifndef SKUA_SPAWN_H
+#define SKUA_SPAWN_H
+
+#include "skua/executor.h"
+#include "skua/export.h"
+
+SKUA_BEGIN_DECLS
+
+/** A child, in its parent's frame. Nothing in it is yours to read. */
+typedef struct skua_child {
+    void *opaque[8];
+} skua_child;
+
+/** Lets fn(arg) run on another worker, or at the latest in skua_sync(). Inside a task, loop body or
+ * skua_call(); on a thread that is no worker, or with very many children open, it is a plain call.
+ * @param child storage in the caller's frame, in use until skua_sync(); sync each child, in any
+ * order, in the same thread, before its frame returns.
+ * @param fn what to run.
+ * @param arg given to it. */
+SKUA_API void skua_spawn(skua_child *child, int (*fn)(void *arg), void *arg);
+
+/** Waits for a child: runs it here if nobody took it, else helps whoever did.
+ * @param child one that was spawned and not yet synced.
+ * @return what its fn returned. */
+SKUA_API int skua_sync(skua_child *child);
+
+/** Runs fn(arg) on a worker of @p ex and waits for it; on one of its workers it is a plain call.
+ * @param ex a thread pool.
+ * @param fn what to run.
+ * @param arg given to it.
+ * @return what fn returned; or a negative skua_status, with skua_last_error() set, where it could
+ * not be run: SKUA_INVALID, SKUA_SHUTDOWN, a broken pool's status. */
+SKUA_API int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg);
+
+SKUA_END_DECLS
+
+#endif

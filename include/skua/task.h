@@ -1,0 +1,92 @@
+/** @file task.h
+ * Tasks: C functions that an executor runs, and what they may say about how it went.
+ *
+ * A task reads its argument, writes its result and returns 0, or skua_fail(). The same function
+ * serves every kind of executor: when sizes are given, the argument is a copy made at submission and
+ * the result is memory of the future's own.
+ *
+ * @code
+ * #include <skua/skua.h>
+ * #include <stdio.h>
+ *
+ * static int inverse(void *arg, void *result)
+ * {
+ *     double x = *(double *)arg;
+ *     if (x == 0.0)
+ *         return skua_fail(1, "no inverse of %g", x);
+ *     *(double *)result = 1.0 / x;
+ *     return 0;
+ * }
+ *
+ * int main(void)
+ * {
+ *     double x = 4.0, y;
+ *     skua_task task = { .fn = inverse, .arg = &x, .arg_size = sizeof x, .result_size = sizeof y };
+ *     skua_future *f = skua_submit_task(skua_default(), &task);
+ *     if (skua_result(f, &y, sizeof y, SKUA_FOREVER) == SKUA_OK)
+ *         printf("%g\n", y);
+ *     skua_release(f);
+ *     return 0;
+ * }
+ * @endcode */
+#ifndef SKUA_TASK_H
+#define SKUA_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "skua/export.h"
+
+SKUA_BEGIN_DECLS
+
+/** A task. Returns 0, or non-zero for a failure: see skua_fail().
+ * @param arg the copy of skua_task.arg_size bytes, or the pointer itself where that was 0.
+ * @param result skua_task.result_size zero bytes to write, or NULL where that was 0. */
+typedef int skua_fn(void *arg, void *result);
+
+/** Which of the waiting tasks begin first. */
+typedef enum skua_priority {
+    SKUA_LOW = -1,
+    SKUA_NORMAL = 0,
+    SKUA_HIGH = 1
+} skua_priority;
+
+/** A task and how to run it. Zero fields mean the usual; only fn must be given. */
+typedef struct skua_task {
+    skua_fn *fn;
+    void *arg;
+    size_t arg_size;            /**< bytes of arg copied at submission; 0 passes the pointer */
+    size_t result_size;         /**< bytes of result, zero at first; 0: result is NULL */
+    void (*drop)(void *result); /**< called on a result that nobody took; with it, taking is once */
+    const char *name;           /**< for messages; copied */
+    double time_limit;      /**< seconds of running, then skua_stopping() asks it to end; 0: none */
+    skua_priority priority; /**< among tasks that wait for a worker */
+    const void *near_data;  /**< start near this memory: a hint, which may be ignored */
+} skua_task;
+
+/** Records why a task or loop body fails, and returns @p code, for `return skua_fail(...)`. Called
+ * through the macro skua_fail(), inside a task or body; never blocks. The words go with the task's
+ * future, or with the loop's error, if the function returns non-zero; they are dropped if it
+ * returns 0.
+ * @param where "file:line", kept by pointer: a string literal.
+ * @param code what to return; 0 is no failure and is turned into 1.
+ * @param format printf format of the message, of which 400 bytes are kept. */
+SKUA_API int skua_fail_at(const char *where, int code, const char *format, ...) SKUA_PRINTF(3, 4);
+
+#define SKUA_STR_(x)   #x
+#define SKUA_STR(x)    SKUA_STR_(x)
+/** skua_fail(code, format, ...): skua_fail_at() with the place of the call. */
+#define skua_fail(...) skua_fail_at(__FILE__ ":" SKUA_STR(__LINE__), __VA_ARGS__)
+
+/** Whether the task that calls it was asked to stop, by skua_stop() or by its time_limit. It should
+ * then return SKUA_CANCELLED soon. False on a thread that runs no task. Never blocks. */
+SKUA_API bool skua_stopping(void);
+
+/** The number of the worker that calls it: 0 .. workers-1, or -1 on a thread that is no worker. A
+ * thread that takes part in a loop it started has the number of the worker it stands in for. While a
+ * task waits inside skua, another thread may run tasks under its number. Never blocks. */
+SKUA_API int skua_worker(void);
+
+SKUA_END_DECLS
+
+#endif
