@@ -1,0 +1,52 @@
+/* A worker whose child was taken does not idle: it leapfrogs, taking children spawned inside the one
+ * it waits for from the thief that runs it (sched/split.c). With nothing there it spins a little, and
+ * then sleeps while a spare worker has its core. It never takes unrelated work: that could want a
+ * mutex which the frame below holds. */
+#include "sched/join.h"
+
+#include "base/spin.h"
+#include "sched/idle.h"
+
+void sk_join_share(struct sk_worker *worker)
+{
+    if (sk_split_publish(&worker->split))
+        sk_idle_notify(worker->sched);
+}
+
+static void sleep_until_done(struct sk_split *split, struct sk_split_entry *entry)
+{
+    uint32_t token = sk_park_prepare(&split->joined);
+    if (sk_load_sc(&entry->state) == SK_SPLIT_DONE) { /* pairs with S3 in split.c */
+        sk_park_cancel(&split->joined);
+        return;
+    }
+    sk_worker_block_begin();
+    sk_park_wait(&split->joined, token, SK_NO_DEADLINE);
+    sk_worker_block_end();
+}
+
+int sk_join_slow(struct sk_worker *worker, uint32_t index)
+{
+    struct sk_split *split = &worker->split;
+    struct sk_split_entry *entry = &split->entries[index];
+    if (sk_split_reclaim(split, index)) {
+        int (*fn)(void *arg) = entry->fn;
+        void *arg = entry->arg;
+        sk_split_remove(split, index);
+        return fn(arg);
+    }
+    struct sk_spin spin = { 0, 0 };
+    while (sk_load_acq(&entry->state) != SK_SPLIT_DONE) { /* pairs with S3 in split.c */
+        struct sk_split *thief = sk_load_acq(&entry->thief);
+        struct sk_split_entry *child = thief != NULL ? sk_split_steal(thief, entry) : NULL;
+        if (child != NULL) {
+            sk_split_run(split, thief, child);
+            spin = (struct sk_spin){ 0, 0 };
+        } else if (sk_spin_turn(&spin, sk_join_spin)) {
+            sleep_until_done(split, entry);
+        }
+    }
+    int result = entry->result;
+    sk_split_remove(split, index);
+    return result;
+}

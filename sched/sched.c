@@ -1,0 +1,323 @@
+/* Starting, submitting and ending.
+ *
+ * When have all jobs ended? A shared count would be a contended line for each job. Instead each
+ * worker counts what it has submitted and what it has finished, threads outside share a pair of
+ * counters, and only after a shutdown the sums are compared: first all finished, then all submitted
+ * (Mattern, "Algorithms for distributed termination detection", 1987). If they are equal, every job
+ * submitted up to the second reading had ended before the first: a job in between would have been
+ * submitted by a running one, which is itself submitted and not finished, or from outside, which the
+ * shutdown flag refuses.
+ *
+ *   X1 outside_submitted += 1 (seq_cst)        Y1 shutdown = true         (seq_cst)
+ *   X2 shutdown ? then take back and refuse    Y2 read outside_submitted  (seq_cst)
+ *   X3 put the job into the inbox
+ *
+ * If X2 reads false, X1 is before Y1, so Y2 counts the job: nobody leaves before it has ended. */
+#include "sched/sched.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+
+#include "base/assert.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "numa/display.h"
+#include "sched/idle.h"
+#include "sched/victim.h"
+
+enum {
+    DEQUE_CAPACITY = 256
+};
+
+/* An idle worker pauses for 200 us and yields for as long before it sleeps. With more workers than
+ * processing units it would take time from those who work. */
+static const struct sk_spin_limits idle_spin = { 200000, 200000 };
+static const struct sk_spin_limits crowded_spin = { 5000, 20000 };
+
+bool sk_sched_here(const struct sk_sched *sched)
+{
+    return sched->fork_count == sk_thread_fork_count();
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+struct sk_worker *sk_sched_worker_open(struct sk_sched *sched, int slot, int seat, bool is_spare)
+{
+    struct sk_worker *worker = sk_alloc_lines(sizeof *worker);
+    if (worker == NULL)
+        return NULL;
+    worker->sched = sched;
+    worker->slot = slot;
+    worker->seat = seat;
+    worker->is_spare = is_spare;
+    worker->has_thread = true;
+    sk_init(&worker->state, SK_WORKER_STARTING);
+    if (sk_deque_init(&worker->deque, DEQUE_CAPACITY) != 0 || sk_split_init(&worker->split) != 0) {
+        sk_deque_fini(&worker->deque);
+        sk_split_fini(&worker->split);
+        sk_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+static void worker_close(struct sk_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    sk_deque_fini(&worker->deque);
+    sk_split_fini(&worker->split);
+    sk_region_chain_fini(&worker->regions);
+    sk_free(worker);
+}
+
+static void sched_free(struct sk_sched *sched)
+{
+    int nr_spares = sk_load_rlx(&sched->nr_spares);
+    for (int i = 0; sched->workers != NULL && i < sched->nr_workers; i++)
+        worker_close(sched->workers[i]);
+    for (int i = 0; i < nr_spares; i++)
+        worker_close(sk_load_rlx(&sched->spares[i]));
+    for (int i = 0; i < SK_SCHED_GUESTS; i++)
+        sk_region_chain_fini(&sched->guests[i].chain);
+    sk_topo_fini(&sched->topo);
+    sk_free(sched->workers);
+    sk_free(sched->places);
+    sk_free(sched->victims);
+    sk_free(sched->victim_numbers);
+    sk_free((void *)sched->spares);
+    sk_free(sched->name);
+    sk_free(sched);
+}
+
+/* Arrays for n workers, and the workers. */
+static int allocate(struct sk_sched *sched, int n)
+{
+    size_t count = (size_t)n;
+    sched->workers = sk_calloc(count, sizeof(struct sk_worker *));
+    sched->places = sk_calloc(count, sizeof *sched->places);
+    sched->victims = sk_calloc(count, sizeof *sched->victims);
+    sched->victim_numbers = sk_calloc(count * count, sizeof *sched->victim_numbers);
+    sched->spares = sk_calloc(SK_SCHED_SPARES, sizeof *sched->spares);
+    if (sched->workers == NULL || sched->places == NULL || sched->victims == NULL ||
+        sched->victim_numbers == NULL || sched->spares == NULL)
+        return -ENOMEM;
+    sched->nr_workers = n;
+    for (int i = 0; i < n; i++) {
+        sched->workers[i] = sk_sched_worker_open(sched, i, i, false);
+        if (sched->workers[i] == NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Starts a thread for each worker; they wait at the gate. Returns how many there are. */
+static int start_threads(struct sk_sched *sched, int *error)
+{
+    int n = sched->nr_workers, started = 0;
+    for (*error = 0; started < n && *error == 0; started += *error == 0) {
+        struct sk_worker *worker = sched->workers[started];
+        sk_add_rlx(&sched->alive, 1); /* relaxed: nobody waits for the last before the gate opens */
+        *error = sk_thread_start(&worker->thread, sk_worker_main, worker);
+        if (*error != 0)
+            sk_sub_rlx(&sched->alive, 1);
+    }
+    for (int i = started; i < n; i++) {
+        worker_close(sched->workers[i]);
+        sched->workers[i] = NULL;
+    }
+    return started;
+}
+
+/* What depends on the number of workers, and then the gate. */
+static void open_gate(struct sk_sched *sched, int nr_workers, skua_bind bind)
+{
+    sched->nr_workers = nr_workers;
+    sk_place_workers(&sched->topo, bind, nr_workers, sched->places);
+    for (int i = 0; i < nr_workers; i++) {
+        sched->victims[i].worker = sched->victim_numbers + (size_t)i * (size_t)nr_workers;
+        sk_victims_init(&sched->victims[i], &sched->topo, sched->places, nr_workers, i);
+    }
+    bool crowded = nr_workers > sched->topo.nr_pus ||
+                   (sched->topo.quota > 0 && nr_workers > (int)(sched->topo.quota + 0.25));
+    sched->spin = crowded ? crowded_spin : idle_spin;
+    sk_store_rel(&sched->gate, 1u); /* O2: publishes the constants; pairs with O1 in worker.c */
+    sk_futex_wake(&sched->gate, INT_MAX);
+}
+
+static int choose_workers(const struct sk_sched_config *config, const struct sk_topo *topo,
+                          const char **reason)
+{
+    long number;
+    *reason = "as the program asked";
+    if (config->nr_workers != 0)
+        return config->nr_workers;
+    *reason = "as SKUA_NUM_THREADS says";
+    if (sk_env_int("SKUA_NUM_THREADS", 1, SK_SCHED_WORKERS, &number))
+        return (int)number;
+    *reason = topo->quota > 0 ? "one a core, within the CPU quota" : "one a core";
+    int n = sk_topo_default_workers(topo);
+    return n < SK_SCHED_WORKERS ? n : SK_SCHED_WORKERS;
+}
+
+static int set_up(struct sk_sched *sched, const struct sk_sched_config *config, const char **reason)
+{
+    sched->init = config->init;
+    sched->init_arg = config->init_arg;
+    sched->owner = config->owner;
+    sched->fork_count = sk_thread_fork_count();
+    sk_inbox_init(&sched->inbox);
+    sk_lock_init(&sched->lock, SK_RANK_POOL);
+    sched->name = sk_strdup(config->name != NULL ? config->name : "skua");
+    if (sched->name == NULL)
+        return -ENOMEM;
+    int error = sk_topo_load(&sched->topo);
+    if (error != 0)
+        return error;
+    return allocate(sched, choose_workers(config, &sched->topo, reason));
+}
+
+int sk_sched_start(struct sk_sched **out, const struct sk_sched_config *config)
+{
+    const char *reason = NULL;
+    *out = NULL;
+    sk_env_check_names();
+    struct sk_sched *sched = sk_alloc_lines(sizeof *sched);
+    if (sched == NULL)
+        return -ENOMEM;
+    int error = set_up(sched, config, &reason);
+    if (error != 0) {
+        sched_free(sched);
+        return error;
+    }
+    int asked = sched->nr_workers;
+    int started = start_threads(sched, &error);
+    if (started == 0) {
+        sched->nr_workers = 0;
+        sched_free(sched);
+        return error == -ENOMEM ? error : -EAGAIN;
+    }
+    if (started < asked) {
+        sk_log(SKUA_LOG_WARNING, "skua: only %d of %d worker threads could be created", started,
+               asked);
+        reason = "as many threads as could be created";
+    }
+    open_gate(sched, started, config->bind);
+    if (sk_env_bool("SKUA_DISPLAY", false))
+        sk_display(&sched->topo, sched->places, started, sched->name, reason);
+    *out = sched;
+    return 0;
+}
+
+/* ---- submitting ------------------------------------------------------------------------------ */
+
+static int submit_inside(struct sk_worker *worker, struct sk_job *job, enum sk_lane lane,
+                         bool inner)
+{
+    struct sk_sched *sched = worker->sched;
+    if (!inner && sk_load_acq(&sched->shutdown))
+        return -ESHUTDOWN;
+    /* The running job is submitted and not finished, so nobody can take this for the end. */
+    sk_stats_add(&worker->stats.submitted, 1);
+    if (lane != SK_LANE_NORMAL || sk_deque_push(&worker->deque, job) != 0)
+        sk_inbox_put(&sched->inbox, job, lane);
+    sk_idle_notify(sched);
+    return 0;
+}
+
+int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, bool inner)
+{
+    struct sk_worker *worker = sk_worker_self();
+    if (worker != NULL && worker->sched == sched)
+        return submit_inside(worker, job, lane, inner);
+    sk_add_sc(&sched->outside_submitted, 1u); /* X1: pairs with Y2 */
+    if (sk_load_sc(&sched->shutdown)) {       /* X2: pairs with Y1 */
+        sk_sub_sc(&sched->outside_submitted, 1u);
+        sk_sched_check_drained(sched);
+        return -ESHUTDOWN;
+    }
+    sk_inbox_put(&sched->inbox, job, lane); /* X3 */
+    sk_idle_notify(sched);
+    return 0;
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+static bool all_finished(struct sk_sched *sched)
+{
+    int n = sk_sched_nr_slots(sched);
+    uint64_t finished = sk_load_sc(&sched->outside_finished), submitted = 0;
+    for (int i = 0; i < sched->nr_workers; i++) {
+        if (sk_load_sc(&sched->workers[i]->lent) != 0) /* a guest's loop; see guest.c */
+            return false;
+    }
+    for (int i = 0; i < n; i++)
+        finished += sk_load_acq(&sk_sched_worker(sched, i)->stats.finished);
+    submitted = sk_load_sc(&sched->outside_submitted); /* Y2: pairs with X1 */
+    n = sk_sched_nr_slots(sched);
+    for (int i = 0; i < n; i++)
+        submitted += sk_load_acq(&sk_sched_worker(sched, i)->stats.submitted);
+    return submitted == finished;
+}
+
+void sk_sched_check_drained(struct sk_sched *sched)
+{
+    if (!sk_load_sc(&sched->drained) && all_finished(sched)) {
+        sk_store_sc(&sched->drained, true);
+        sk_idle_notify_all(sched);
+    }
+}
+
+void sk_sched_shutdown(struct sk_sched *sched)
+{
+    sk_store_sc(&sched->shutdown, true); /* Y1: pairs with X2 */
+    sk_sched_check_drained(sched);
+}
+
+void sk_sched_discard(struct sk_sched *sched, skua_status why)
+{
+    struct sk_job *job;
+    while ((job = sk_victim_take_any(sched)) != NULL) {
+        job->class->discard(job, why);
+        sk_add_sc(&sched->outside_finished, 1u);
+    }
+    if (sk_load_sc(&sched->shutdown))
+        sk_sched_check_drained(sched);
+}
+
+bool sk_sched_wait(struct sk_sched *sched, int64_t deadline_ns)
+{
+    bool in_time = true;
+    while (in_time && sk_load_sc(&sched->alive) != 0) {
+        uint32_t token = sk_park_prepare(&sched->exited);
+        if (sk_load_sc(&sched->alive) == 0) {
+            sk_park_cancel(&sched->exited);
+        } else {
+            sk_worker_block_begin();
+            in_time = sk_park_wait(&sched->exited, token, deadline_ns);
+            sk_worker_block_end();
+        }
+    }
+    return sk_load_sc(&sched->alive) == 0;
+}
+
+void sk_sched_join(struct sk_sched *sched)
+{
+    int n = sk_sched_nr_slots(sched);
+    for (int i = 0; i < n; i++) {
+        struct sk_worker *worker = sk_sched_worker(sched, i);
+        if (worker->has_thread)
+            pthread_join(worker->thread, NULL);
+        worker->has_thread = false;
+    }
+}
+
+void sk_sched_close(struct sk_sched *sched)
+{
+    if (sk_sched_here(sched))
+        sk_sched_join(sched);
+    sched_free(sched);
+}

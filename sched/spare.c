@@ -1,0 +1,99 @@
+/* Two numbers, under the scheduler's lock: nr_blocked workers sleep inside tasks, nr_standing_in
+ * spares are on duty. Who goes to sleep calls up a spare if there are fewer on duty than sleepers. A
+ * spare that comes to look for work and finds more on duty than sleepers goes off duty. So a spare
+ * finishes what it runs, and nobody waits for it. */
+#include "sched/spare.h"
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "sched/idle.h"
+#include "sched/worker.h"
+
+/* One more on or off duty, or asleep; under the lock, but read without it as a hint. */
+static void add(SK_ATOMIC(int) * number, int change)
+{
+    sk_store_rlx(number, sk_load_rlx(number) + change);
+}
+
+static bool too_many(struct sk_sched *sched)
+{
+    return sk_load_rlx(&sched->nr_standing_in) > sk_load_rlx(&sched->nr_blocked);
+}
+
+/* Starts a new spare for the seat; under the lock. */
+static void start_spare_locked(struct sk_sched *sched, int seat)
+{
+    int index = sk_load_rlx(&sched->nr_spares);
+    if (index == SK_SCHED_SPARES)
+        return;
+    struct sk_worker *spare = sk_sched_worker_open(sched, sched->nr_workers + index, seat, true);
+    if (spare == NULL)
+        return;
+    sk_init(&spare->on_duty, true);
+    sk_add_rlx(&sched->alive, 1); /* relaxed: the caller is alive too */
+    add(&sched->nr_standing_in, 1);
+    sk_store_rel(&sched->spares[index],
+                 spare); /* V1: publishes the worker; pairs with its readers */
+    sk_store_rel(&sched->nr_spares, index + 1);
+    if (sk_thread_start(&spare->thread, sk_worker_main, spare) == 0)
+        return;
+    /* Nobody has more than looked at it: it stays as an empty worker that is always off duty. */
+    sk_store_rlx(&spare->on_duty, false);
+    spare->has_thread = false;
+    sk_sub_rlx(&sched->alive, 1);
+    add(&sched->nr_standing_in, -1);
+}
+
+void sk_spare_relieve(struct sk_sched *sched, int seat)
+{
+    struct sk_worker *spare = NULL;
+    sk_lock_lock(&sched->lock);
+    add(&sched->nr_blocked, 1);
+    if (sk_load_rlx(&sched->nr_standing_in) < sk_load_rlx(&sched->nr_blocked)) {
+        spare = sched->off_duty;
+        if (spare != NULL) {
+            sched->off_duty = spare->next_spare;
+            spare->seat = seat;
+            add(&sched->nr_standing_in, 1);
+            sk_store_sc(&spare->on_duty, true); /* D1: publishes seat; pairs with D2 */
+        } else {
+            start_spare_locked(sched, seat);
+        }
+    }
+    sk_lock_unlock(&sched->lock);
+    if (spare != NULL)
+        sk_park_notify(&spare->park, 1);
+}
+
+void sk_spare_return(struct sk_sched *sched)
+{
+    sk_lock_lock(&sched->lock);
+    add(&sched->nr_blocked, -1);
+    sk_lock_unlock(&sched->lock);
+}
+
+void sk_spare_rest(struct sk_worker *worker)
+{
+    struct sk_sched *sched = worker->sched;
+    if (!too_many(sched))
+        return;
+    sk_lock_lock(&sched->lock);
+    bool leaves = too_many(sched);
+    if (leaves) {
+        add(&sched->nr_standing_in, -1);
+        sk_store_rlx(&worker->on_duty, false);
+        worker->next_spare = sched->off_duty;
+        sched->off_duty = worker;
+    }
+    sk_lock_unlock(&sched->lock);
+    if (!leaves)
+        return;
+    sk_idle_notify(sched); /* it may have been woken for work that it now leaves to others */
+    while (!sk_load_sc(&worker->on_duty) && !sk_load_sc(&sched->drained)) { /* D2: pairs with D1 */
+        uint32_t token = sk_park_prepare(&worker->park);
+        if (sk_load_sc(&worker->on_duty) || sk_load_sc(&sched->drained))
+            sk_park_cancel(&worker->park);
+        else
+            sk_park_wait(&worker->park, token, SK_NO_DEADLINE);
+    }
+}

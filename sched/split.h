@@ -1,0 +1,97 @@
+/* A worker's split deque of children (skua_spawn): the younger part is private to the owner, who
+ * pushes and pops there with plain loads and stores; the older part is shared, and thieves claim its
+ * oldest child with one compare-and-swap. The owner shares more only when a thief has asked. */
+#ifndef SK_SCHED_SPLIT_H
+#define SK_SCHED_SPLIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "sched/park.h"
+
+/* Children open at once in one worker; further ones are plain calls. */
+#define SK_SPLIT_CAPACITY (1u << 16)
+
+struct sk_split;
+
+enum sk_split_state {
+    SK_SPLIT_OPEN,
+    SK_SPLIT_DONE
+};
+
+/* One child. The memory is the deque's own and is never freed while thieves live. */
+struct sk_split_entry {
+    SK_CACHE_ALIGNED int (*fn)(void *arg); /* written by the owner; NULL: a hole, already synced */
+    void *arg;                             /* written by the owner */
+    /* written by the thief */
+    SK_ATOMIC(uint32_t) state;          /* enum sk_split_state; DONE is the thief's last word */
+    int result;                         /* what fn returned, before DONE */
+    SK_ATOMIC(struct sk_split *) thief; /* who runs it, once it is known */
+    uint32_t base;                      /* the thief's head when it began; before thief is set */
+};
+
+struct sk_split {
+    /* the owner's alone */
+    SK_CACHE_ALIGNED uint32_t head; /* entries in use */
+    uint32_t nr_holes;              /* of them, synced out of order */
+    struct sk_split_entry *entries; /* keeps head and limit apart: fused into one wide load after a
+                                     * narrow store they would stall (4-5 ns a spawn) */
+    uint32_t split;                 /* the owner's copy of the word's split */
+    uint32_t limit;        /* split, or UINT32_MAX while there are holes: below it is slow */
+    struct sk_park joined; /* where the owner sleeps for a stolen child */
+    /* written by thieves and by the owner */
+    SK_CACHE_ALIGNED SK_ATOMIC(uint64_t) shared; /* tag, tail, split: see split.c */
+    SK_ATOMIC(uint32_t) asked;                   /* a thief found nothing shared */
+};
+
+int sk_split_init(struct sk_split *split); /* 0 or -ENOMEM */
+void sk_split_fini(struct sk_split *split);
+
+/* Owner: shares half of what is private, at least one. False if there is nothing to share. */
+bool sk_split_publish(struct sk_split *split);
+
+/* Owner: adds a child and returns its index; false if full. *asked: a thief waits for a publish. */
+static inline bool sk_split_push(struct sk_split *split, int (*fn)(void *arg), void *arg,
+                                 uint32_t *index, bool *asked)
+{
+    uint32_t head = split->head;
+    if (SK_UNLIKELY(head == SK_SPLIT_CAPACITY))
+        return false;
+    struct sk_split_entry *entry = &split->entries[head];
+    entry->fn = fn;
+    entry->arg = arg;
+    sk_store_rlx(&entry->state, SK_SPLIT_OPEN); /* relaxed: published with the entry, by S1 */
+    split->head = head + 1;
+    *index = head;
+    *asked = sk_load_rlx(&split->asked) != 0; /* relaxed: a hint that only delays */
+    return true;
+}
+
+/* Owner: pops entry `index` if it is the youngest and private, the usual case. */
+static inline bool sk_split_pop(struct sk_split *split, uint32_t index)
+{
+    if (SK_UNLIKELY(index + 1 != split->head || index < split->limit))
+        return false;
+    split->head = index;
+    return true;
+}
+
+/* Owner: makes entry `index` private again. False if a thief has it: wait for DONE. */
+bool sk_split_reclaim(struct sk_split *split, uint32_t index);
+
+/* Owner: is finished with entry `index`, which is private or DONE; it may lie below others. */
+void sk_split_remove(struct sk_split *split, uint32_t index);
+
+/* Any thread: claims the oldest shared child, or NULL. Where `within` is given, only a child that
+ * was spawned inside that entry, which the victim is running as a thief. */
+struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_entry *within);
+
+/* The thief runs what it has claimed from victim, and tells the victim. */
+void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_split_entry *entry);
+
+/* Any thread: whether something is shared; a guess. */
+bool sk_split_looks_empty(struct sk_split *split);
+
+#endif

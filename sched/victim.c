@@ -1,0 +1,105 @@
+/* Order of search: the inbox's urgent lane; the own deque; the inbox; then other workers, tier by
+ * tier from the nearest, each tier from another starting point each time, so that thieves spread.
+ * Every 64th look begins with the inbox, so that a worker that feeds itself cannot starve it.
+ *
+ * Tries in a tier are bounded except in a thorough look: on hundreds of cores a sweep over all lines
+ * would take longer than the work it finds. */
+#include "sched/victim.h"
+
+enum {
+    TRIES_A_TIER = 8,
+    INBOX_FIRST_EVERY = 64
+};
+
+static bool from_inbox(struct sk_sched *sched, struct sk_find *find, bool thorough)
+{
+    find->job = sk_inbox_take(&sched->inbox);
+    if (find->job != NULL)
+        return true;
+    if (thorough && !sk_inbox_empty(&sched->inbox))
+        find->contended = true;
+    return false;
+}
+
+static bool rob(struct sk_worker *victim, struct sk_find *find)
+{
+    bool lost = false;
+    find->child = sk_split_steal(&victim->split, NULL);
+    if (find->child != NULL) {
+        find->parent = &victim->split;
+        return true;
+    }
+    find->job = sk_deque_steal(&victim->deque, &lost);
+    find->contended |= lost || !sk_split_looks_empty(&victim->split);
+    return find->job != NULL;
+}
+
+static bool rob_tiers(struct sk_worker *worker, struct sk_find *find, bool thorough)
+{
+    struct sk_sched *sched = worker->sched;
+    const struct sk_victims *victims = &sched->victims[worker->seat];
+    int begin = 0;
+    for (int tier = 0; tier < SK_NR_TIERS; begin = victims->end[tier], tier++) {
+        int n = victims->end[tier] - begin;
+        int tries = thorough || n < TRIES_A_TIER ? n : TRIES_A_TIER;
+        for (int i = 0; i < tries; i++) {
+            int at = begin + (int)((worker->tick + (uint32_t)i) % (uint32_t)n);
+            if (rob(sched->workers[victims->worker[at]], find)) {
+                sk_stats_add(&worker->stats.steals[tier], 1);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Spares, and for a spare the worker in whose seat it sits. */
+static bool rob_seatless(struct sk_worker *worker, struct sk_find *find)
+{
+    struct sk_sched *sched = worker->sched;
+    if (worker->is_spare && rob(sched->workers[worker->seat], find))
+        return true;
+    int n = sk_sched_nr_slots(sched);
+    for (int slot = sched->nr_workers; slot < n; slot++) {
+        struct sk_worker *victim = sk_sched_worker(sched, slot);
+        if (victim != NULL && victim != worker && rob(victim, find))
+            return true;
+    }
+    return false;
+}
+
+bool sk_victim_find(struct sk_worker *worker, struct sk_find *find, bool thorough)
+{
+    struct sk_sched *sched = worker->sched;
+    struct sk_inbox_lane *urgent = &sched->inbox.lane[SK_LANE_HIGH];
+    *find = (struct sk_find){ 0 };
+    bool inbox_first = ++worker->tick % INBOX_FIRST_EVERY == 0 ||
+                       sk_load_rlx(&urgent->ready) != NULL || sk_load_rlx(&urgent->put) != NULL;
+    if (inbox_first && from_inbox(sched, find, false))
+        return true;
+    find->job = sk_deque_pop(&worker->deque);
+    if (find->job != NULL || from_inbox(sched, find, thorough))
+        return true;
+    return rob_tiers(worker, find, thorough) || rob_seatless(worker, find);
+}
+
+struct sk_job *sk_victim_take_any(struct sk_sched *sched)
+{
+    while (!sk_inbox_empty(&sched->inbox)) {
+        struct sk_job *job = sk_inbox_take(&sched->inbox);
+        if (job != NULL)
+            return job;
+        sk_pause();
+    }
+    int n = sk_sched_nr_slots(sched);
+    for (int slot = 0; slot < n; slot++) {
+        struct sk_worker *worker = sk_sched_worker(sched, slot);
+        bool lost = worker != NULL;
+        while (lost) {
+            struct sk_job *job = sk_deque_steal(&worker->deque, &lost);
+            if (job != NULL)
+                return job;
+        }
+    }
+    return NULL;
+}

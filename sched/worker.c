@@ -1,0 +1,203 @@
+/* The life of a worker: look for work, run it; with none, look on for a while; then sleep. The search
+ * begins with the mail alone, for the time in which a program between two loops comes back with the
+ * next one: a sweep over the other workers would cost the region a few cache misses. */
+#define _GNU_SOURCE
+#include "sched/worker.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/thread.h"
+#include "sched/idle.h"
+#include "sched/sched.h"
+#include "sched/spare.h"
+#include "sched/victim.h"
+
+enum {
+    MAIL_TURNS = 64,  /* looks at the mail alone, before the first sweep */
+    SWEEP_TURNS = 16, /* turns between the first two sweeps; then twice as many, and so on */
+    SWEEP_TURNS_MAX = 512
+};
+
+SK_THREAD_LOCAL struct sk_worker *sk_worker_of_thread;
+
+/* 20 us: what a running worker is about to finish. Sleeping and being woken costs twice that. */
+const struct sk_spin_limits sk_join_spin = { 20000, 80000 };
+
+static void run_job(struct sk_worker *worker, struct sk_job *job)
+{
+    if (SK_UNLIKELY(sk_load_acq(&worker->sched->broken)))
+        job->class->discard(job, SKUA_BROKEN_THREAD_POOL);
+    else
+        job->class->run(job);
+    /* Release: who counts the job as finished sees what it submitted; see sched.c. */
+    sk_store_rel(&worker->stats.finished, sk_load_rlx(&worker->stats.finished) + 1);
+}
+
+static void run_find(struct sk_worker *worker, const struct sk_find *find)
+{
+    sk_store_rlx(&worker->state, SK_WORKER_BUSY);
+    if (find->job != NULL)
+        run_job(worker, find->job);
+    else
+        sk_split_run(&worker->split, find->parent, find->child);
+    sk_store_rlx(&worker->state, SK_WORKER_IDLE);
+}
+
+/* Roams into a loop that somebody has open. */
+static bool help_loops(struct sk_worker *worker)
+{
+    struct sk_sched *sched = worker->sched;
+    const struct sk_victims *victims = &sched->victims[worker->seat];
+    for (int i = 0; i < victims->nr; i++) {
+        if (sk_region_help(worker, &sched->workers[victims->worker[i]]->regions))
+            return true;
+    }
+    for (int i = 0; i < SK_SCHED_GUESTS; i++) {
+        struct sk_guest_slot *slot = &sched->guests[i];
+        if (sk_load_rlx(&slot->used) && sk_region_help(worker, &slot->chain))
+            return true;
+    }
+    return false;
+}
+
+static bool has_mail(struct sk_worker *worker)
+{
+    return sk_load_rlx(&worker->mail) != 0;
+}
+
+static bool is_lent(struct sk_worker *worker)
+{
+    return sk_load_rlx(&worker->lent) != 0;
+}
+
+/* One sweep while counted as searching. Leaves the search and runs what it finds. */
+static bool sweep(struct sk_worker *worker)
+{
+    struct sk_find find;
+    if (sk_victim_find(worker, &find, false)) {
+        sk_idle_search_end(worker->sched, true);
+        run_find(worker, &find);
+        return true;
+    }
+    sk_idle_search_end(worker->sched, false);
+    if (help_loops(worker))
+        return true;
+    sk_idle_search_begin(worker->sched);
+    return false;
+}
+
+/* Looks for work without sleeping. True if it did something; false when it is time to sleep. */
+static bool search(struct sk_worker *worker)
+{
+    struct sk_sched *sched = worker->sched;
+    struct sk_spin spin = { 0, 0 };
+    uint32_t interval = SWEEP_TURNS, next = 0;
+    for (int i = 0; i < MAIL_TURNS; i++) {
+        if (has_mail(worker)) {
+            sk_region_answer(worker);
+            return true;
+        }
+        sk_pause();
+    }
+    sk_idle_search_begin(sched);
+    for (uint32_t turn = 0; !is_lent(worker); turn++) {
+        if (has_mail(worker)) {
+            sk_idle_search_end(sched, true);
+            sk_region_answer(worker);
+            return true;
+        }
+        if (turn >= next || sk_load_rlx(&sched->inbox.lane[SK_LANE_NORMAL].put) != NULL) {
+            if (sweep(worker))
+                return true;
+            next = turn + interval;
+            interval = interval < SWEEP_TURNS_MAX ? interval * 2 : interval;
+        }
+        if (sk_spin_turn(&spin, sched->spin))
+            break;
+    }
+    sk_idle_search_end(sched, false);
+    return false;
+}
+
+/* The last look before sleep. True if it found something, or might have. */
+static bool last_look(struct sk_worker *worker, uint32_t token)
+{
+    struct sk_find find = { 0 };
+    bool lent = sk_load_sc(&worker->lent) != 0;
+    bool mail = sk_load_sc(&worker->mail) != 0;
+    bool found = !lent && !mail && sk_victim_find(worker, &find, true);
+    if (!found && !mail && !find.contended && !sk_load_sc(&worker->sched->drained)) {
+        sk_idle_sleep(worker, token);
+        return false;
+    }
+    sk_idle_cancel(worker);
+    if (found)
+        run_find(worker, &find);
+    return true;
+}
+
+static void sleep_or_work(struct sk_worker *worker)
+{
+    if (!worker->is_spare && is_lent(worker) && has_mail(worker)) {
+        sk_region_answer(worker);
+        return;
+    }
+    last_look(worker, sk_idle_prepare(worker));
+}
+
+static void work(struct sk_worker *worker)
+{
+    struct sk_sched *sched = worker->sched;
+    struct sk_find find;
+    while (!sk_load_acq(&sched->drained) && sk_sched_here(sched)) {
+        if (worker->is_spare)
+            sk_spare_rest(worker);
+        if (has_mail(worker)) {
+            sk_region_answer(worker);
+            if (search(worker))
+                continue;
+        }
+        if (!is_lent(worker)) {
+            if (sk_victim_find(worker, &find, false)) {
+                run_find(worker, &find);
+                continue;
+            }
+            if (search(worker))
+                continue;
+        }
+        if (sk_load_sc(&sched->shutdown))
+            sk_sched_check_drained(sched);
+        sleep_or_work(worker);
+    }
+}
+
+static void set_up(struct sk_worker *worker)
+{
+    struct sk_sched *sched = worker->sched;
+    char name[32];
+    sk_worker_of_thread = worker;
+    snprintf(name, sizeof name, "%.10s-%d", sched->name, worker->seat);
+    sk_thread_name_self(name);
+    sk_place_pin_self(&sched->topo, &sched->places[worker->seat]);
+    if (sched->init != NULL && sched->init(sched->init_arg) != 0)
+        sk_store_sc(&sched->broken, true);
+    sk_store_rel(&worker->state, SK_WORKER_IDLE);
+}
+
+void *sk_worker_main(void *arg)
+{
+    struct sk_worker *worker = arg;
+    struct sk_sched *sched = worker->sched;
+    while (sk_load_acq(&sched->gate) == 0) /* O1: pairs with O2 in sched.c */
+        sk_futex_wait(&sched->gate, 0, SK_NO_DEADLINE);
+    set_up(worker);
+    work(worker);
+    sk_store_sc(&worker->state, SK_WORKER_BUSY); /* no loop waits for it to come */
+    sk_worker_of_thread = NULL;
+    if (!sk_sched_here(sched))
+        return NULL;             /* the child of a fork() in a task: this was its only thread */
+    sk_sub_sc(&sched->alive, 1); /* the last access but for the eventcount's */
+    sk_park_notify(&sched->exited, INT32_MAX);
+    return NULL;
+}
