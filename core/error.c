@@ -1,0 +1,173 @@
+#include "core/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "sched/worker.h"
+#include "skua/task.h"
+#include "skua/version.h"
+
+/* What a thread remembers: the last failed call, and what the running task or body said. */
+static SK_THREAD_LOCAL struct {
+    struct sk_failure last;
+    bool last_is_new; /* since the running task or body began */
+    bool said;        /* skua_fail() was called since */
+    int code;
+    const char *where;
+    char words[SK_MESSAGE_SIZE];
+} mine;
+
+static const struct {
+    skua_status status;
+    const char *name;
+    const char *words;
+} table[] = {
+    { SKUA_OK, "SKUA_OK", "" },
+    { SKUA_FAILED, "SKUA_FAILED", "the task failed" },
+    { SKUA_CANCELLED, "SKUA_CANCELLED", "the task was cancelled" },
+    { SKUA_TIMEOUT, "SKUA_TIMEOUT", "it was not done within the timeout" },
+    { SKUA_EXPIRED, "SKUA_EXPIRED", "the task passed its time_limit" },
+    { SKUA_CRASHED, "SKUA_CRASHED", "the process running the task died" },
+    { SKUA_BROKEN_THREAD_POOL, "SKUA_BROKEN_THREAD_POOL",
+      "the thread pool is broken: an initializer failed" },
+    { SKUA_BROKEN_PROCESS_POOL, "SKUA_BROKEN_PROCESS_POOL", "the process pool is broken" },
+    { SKUA_SHUTDOWN, "SKUA_SHUTDOWN", "the executor was shut down" },
+    { SKUA_INVALID_STATE, "SKUA_INVALID_STATE", "not allowed in the future's present state" },
+    { SKUA_INVALID, "SKUA_INVALID", "an argument makes no sense" },
+    { SKUA_DEADLOCK, "SKUA_DEADLOCK", "this wait could never have ended" },
+    { SKUA_NO_MEMORY, "SKUA_NO_MEMORY", "out of memory" },
+};
+
+enum {
+    NR_STATUS = sizeof table / sizeof *table
+};
+
+static int index_of(skua_status status)
+{
+    for (int i = 0; i < NR_STATUS; i++) {
+        if (table[i].status == status)
+            return i;
+    }
+    return -1;
+}
+
+const char *skua_strstatus(skua_status status)
+{
+    int i = index_of(status);
+    return i >= 0 ? table[i].name : "unknown skua_status";
+}
+
+const char *skua_version(void)
+{
+    return SKUA_VERSION;
+}
+
+static skua_error empty_error(skua_status status)
+{
+    return (skua_error){ .status = status,
+                         .code = 0,
+                         .certain = true,
+                         .worker = sk_worker_number(),
+                         .message = "",
+                         .where = "",
+                         .backtrace = "" };
+}
+
+const skua_error *sk_error_plain(skua_status status)
+{
+#define PLAIN(s, m)                                                                                \
+    {                                                                                              \
+        .status = (s), .certain = true, .worker = -1, .message = (m), .where = "", .backtrace = "" \
+    }
+    static const skua_error plain[] = {
+        PLAIN(SKUA_FAILED, "the task failed, and there was no memory for its words"),
+        PLAIN(SKUA_CANCELLED, "the task was cancelled"),
+        PLAIN(SKUA_TIMEOUT, "it was not done within the timeout"),
+        PLAIN(SKUA_EXPIRED, "the task passed its time_limit"),
+        PLAIN(SKUA_BROKEN_THREAD_POOL, "the thread pool is broken: an initializer failed"),
+        PLAIN(SKUA_SHUTDOWN, "the executor was shut down"),
+        PLAIN(SKUA_INVALID, "an argument makes no sense"),
+        PLAIN(SKUA_DEADLOCK, "this wait could never have ended"),
+        PLAIN(SKUA_NO_MEMORY, "out of memory"),
+    };
+#undef PLAIN
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        if (plain[i].status == status)
+            return &plain[i];
+    }
+    return &plain[0];
+}
+
+const skua_error *skua_last_error(void)
+{
+    if (mine.last.error.message == NULL)
+        mine.last.error = empty_error(SKUA_OK);
+    return &mine.last.error;
+}
+
+void sk_failure_copy(struct sk_failure *to, const struct sk_failure *from)
+{
+    *to = *from;
+    if (from->error.message == from->message)
+        to->error.message = to->message;
+}
+
+skua_status sk_error_set(skua_status status, const char *format, ...)
+{
+    va_list args;
+    mine.last.error = empty_error(status);
+    va_start(args, format);
+    vsnprintf(mine.last.message, sizeof mine.last.message, format, args);
+    va_end(args);
+    mine.last.error.message = mine.last.message;
+    mine.last_is_new = true;
+    return status;
+}
+
+skua_status sk_error_copy(const skua_error *error)
+{
+    if (error == &mine.last.error)
+        return error->status;
+    mine.last.error = *error;
+    snprintf(mine.last.message, sizeof mine.last.message, "%s", error->message);
+    mine.last.error.message = mine.last.message;
+    mine.last_is_new = true;
+    return error->status;
+}
+
+int skua_fail_at(const char *where, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(mine.words, sizeof mine.words, format, args);
+    va_end(args);
+    mine.said = true;
+    mine.code = code != 0 ? code : 1;
+    mine.where = where != NULL ? where : "";
+    return mine.code;
+}
+
+void sk_error_begin_call(void)
+{
+    mine.said = false;
+    mine.last_is_new = false;
+}
+
+void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what)
+{
+    failure->error = empty_error(status);
+    failure->error.code = code;
+    failure->error.message = failure->message;
+    if (mine.said) {
+        memcpy(failure->message, mine.words, sizeof failure->message);
+        failure->error.where = mine.where;
+    } else if (mine.last_is_new) {
+        memcpy(failure->message, mine.last.message, sizeof failure->message);
+        failure->error.where = mine.last.error.where;
+    } else {
+        snprintf(failure->message, sizeof failure->message, "%s returned %d", what, code);
+    }
+    sk_error_begin_call();
+}

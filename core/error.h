@@ -1,0 +1,37 @@
+/* Errors of the calling thread: the record behind skua_last_error(), and the words a task or loop
+ * body leaves with skua_fail() for whoever runs it. */
+#ifndef SK_CORE_ERROR_H
+#define SK_CORE_ERROR_H
+
+#include "base/compiler.h"
+#include "skua/error.h"
+
+enum {
+    SK_MESSAGE_SIZE = 400
+};
+
+/* A failure with room for its message; error.message points into it or to a literal. */
+struct sk_failure {
+    skua_error error;
+    char message[SK_MESSAGE_SIZE];
+};
+
+/* Sets the thread's last error and returns the status. */
+skua_status sk_error_set(skua_status status, const char *format, ...) SK_PRINTF(2, 3);
+
+/* The same with a failure copied. */
+skua_status sk_error_copy(const skua_error *error);
+
+/* Before a task or body is called: forgets the words of earlier ones. */
+void sk_error_begin_call(void);
+
+/* After it returned code != 0: fills *failure with status, code, worker and words: those of
+ * skua_fail(), else those of a skua call that failed in it, else an account of the code. */
+void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what);
+
+void sk_failure_copy(struct sk_failure *to, const struct sk_failure *from);
+
+/* A record for errors that have no words of their own; static. */
+const skua_error *sk_error_plain(skua_status status);
+
+#endif

@@ -1,0 +1,33 @@
+/* Executors, as the rest of core/ sees them. */
+#ifndef SK_CORE_EXECUTOR_H
+#define SK_CORE_EXECUTOR_H
+
+#include <stdbool.h>
+
+#include "sched/sched.h"
+#include "skua/executor.h"
+
+/* The scheduler under a thread pool. */
+struct sk_sched *sk_executor_sched(const skua_executor *ex);
+
+/* SKUA_OK if ex can run loops and calls for the calling thread, else why not, with words that begin
+ * with `what`. */
+skua_status sk_executor_check(const skua_executor *ex, const char *what);
+
+/* Whether skua_shutdown(SKUA_KILL) was called. */
+bool sk_executor_killed(const skua_executor *ex);
+
+/* A pending future of ex was begun or cancelled: there is room for one more. */
+void sk_executor_begun(skua_executor *ex);
+
+/* core/life.c: the pools of the process, for fork() and exit(). */
+struct sk_executor_link {
+    struct sk_executor_link *next, *previous;
+    bool waited_for; /* by exit() */
+};
+void sk_life_add(struct sk_executor_link *link);
+void sk_life_remove(struct sk_executor_link *link);
+/* executor.c, for life.c: waits for what the pool has accepted, unless called by one of its tasks. */
+void sk_executor_at_exit(struct sk_executor_link *link);
+
+#endif

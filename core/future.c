@@ -1,0 +1,357 @@
+/* Futures: how a task is run and how it ends. */
+#include "core/future.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "base/time.h"
+#include "core/await.h"
+#include "core/executor.h"
+
+static SK_THREAD_LOCAL skua_future *current;
+
+skua_future *sk_future_current(void)
+{
+    return current;
+}
+
+skua_future *sk_future_set_current(skua_future *f)
+{
+    skua_future *before = current;
+    current = f;
+    return before;
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+static void job_run(struct sk_job *job);
+static void job_discard(struct sk_job *job, skua_status why);
+
+static const struct sk_job_class future_job = { job_run, job_discard };
+
+static size_t padded(size_t size)
+{
+    size_t unit = _Alignof(max_align_t);
+    return (size + unit - 1) / unit * unit;
+}
+
+static skua_future *future_alloc(size_t more)
+{
+    skua_future *f = sk_calloc(1, padded(sizeof *f) + more);
+    if (f == NULL)
+        return NULL;
+    f->job.class = &future_job;
+    sk_state_init(&f->state);
+    sk_init(&f->refs, 1u);
+    f->fork_count = sk_thread_fork_count();
+    f->deadline_ns = SK_NO_DEADLINE;
+    return f;
+}
+
+skua_future *sk_future_open(skua_executor *ex, const skua_task *task)
+{
+    size_t name_size = task->name != NULL ? strlen(task->name) + 1 : 0;
+    size_t result_room = padded(task->result_size), arg_room = padded(task->arg_size);
+    skua_future *f = future_alloc(result_room + arg_room + name_size);
+    if (f == NULL)
+        return NULL;
+    char *room = (char *)f + padded(sizeof *f);
+    f->executor = ex;
+    f->fn = task->fn;
+    f->arg = task->arg;
+    f->result_size = task->result_size;
+    f->drop = task->drop;
+    f->time_limit = task->time_limit;
+    if (task->result_size > 0)
+        f->result = room;
+    if (task->arg_size > 0)
+        f->arg = memcpy(room + result_room, task->arg, task->arg_size);
+    if (name_size > 0)
+        f->name = memcpy(room + result_room + arg_room, task->name, name_size);
+    return f;
+}
+
+/* What stands in for a future when there is no memory for one: done for ever, never freed. */
+static skua_future *no_memory_future(void)
+{
+    static skua_future future = { .state = { .word = SK_FINISHED,
+                                             .lock = SK_LOCK_INIT(SK_RANK_FUTURE) },
+                                  .refs = 1u << 30,
+                                  .status = SKUA_NO_MEMORY };
+    sk_add_rlx(&future.refs, 1u);
+    return &future;
+}
+
+static struct sk_failure *failure_open(skua_status status)
+{
+    struct sk_failure *failure = sk_alloc(sizeof *failure);
+    if (failure == NULL)
+        return NULL;
+    failure->error = *sk_error_plain(status);
+    return failure;
+}
+
+skua_future *sk_future_refused(skua_status status, const char *format, ...)
+{
+    char words[SK_MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    sk_error_set(status, "%s", words);
+    skua_future *f = future_alloc(0);
+    if (f == NULL)
+        return no_memory_future();
+    f->failure = failure_open(status);
+    if (f->failure != NULL) {
+        memcpy(f->failure->message, words, sizeof words);
+        f->failure->error.message = f->failure->message;
+    }
+    sk_state_begin(&f->state);
+    f->status = status;
+    sk_state_finish(&f->state, SK_FINISHED);
+    return f;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static bool stop_asked(skua_future *f)
+{
+    return sk_load_acq(&f->stop) || (f->executor != NULL && sk_executor_killed(f->executor));
+}
+
+static bool expired(const skua_future *f)
+{
+    return f->deadline_ns != SK_NO_DEADLINE && sk_now_ns() >= f->deadline_ns;
+}
+
+bool skua_stopping(void)
+{
+    return current != NULL && (stop_asked(current) || expired(current));
+}
+
+/* Sets how it ended, from what the task returned. */
+static enum sk_phase settle(skua_future *f, int code)
+{
+    if (code == 0) {
+        f->status = SKUA_OK;
+        return SK_FINISHED;
+    }
+    if (code == SKUA_CANCELLED && stop_asked(f)) {
+        f->status = SKUA_CANCELLED;
+        return SK_CANCELLED;
+    }
+    f->status = code == SKUA_CANCELLED && expired(f) ? SKUA_EXPIRED : SKUA_FAILED;
+    f->failure = failure_open(f->status);
+    if (f->failure != NULL)
+        sk_error_end_call(f->failure, f->status, code, f->name != NULL ? f->name : "the task");
+    if (f->failure != NULL && f->status == SKUA_EXPIRED) {
+        snprintf(f->failure->message, sizeof f->failure->message,
+                 "%s was asked to stop after its time_limit of %g s",
+                 f->name != NULL ? f->name : "the task", f->time_limit);
+    }
+    return SK_FINISHED;
+}
+
+void sk_future_run(skua_future *f)
+{
+    skua_future *outer = sk_future_set_current(f);
+    sk_store_rel(&f->strand, sk_strand_self());
+    if (f->time_limit > 0)
+        f->deadline_ns = sk_deadline_ns(f->time_limit);
+    sk_executor_begun(f->executor);
+    sk_error_begin_call();
+    int code = f->fn(f->arg, f->result);
+    enum sk_phase end = settle(f, code);
+    sk_future_set_current(outer);
+    sk_state_finish(&f->state, end);
+    sk_state_call(&f->state, f);
+}
+
+static void job_run(struct sk_job *job)
+{
+    skua_future *f = SK_CONTAINER_OF(job, skua_future, job);
+    if (sk_state_begin(&f->state))
+        sk_future_run(f);
+    skua_release(f);
+}
+
+void sk_future_refuse(skua_future *f, skua_status status)
+{
+    if (!sk_state_begin(&f->state))
+        return;
+    f->status = status;
+    sk_executor_begun(f->executor);
+    sk_state_finish(&f->state, SK_FINISHED);
+    sk_state_call(&f->state, f);
+}
+
+static void job_discard(struct sk_job *job, skua_status why)
+{
+    skua_future *f = SK_CONTAINER_OF(job, skua_future, job);
+    if (why == SKUA_CANCELLED)
+        skua_cancel(f);
+    else
+        sk_future_refuse(f, why);
+    skua_release(f);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+skua_status sk_future_status(const skua_future *f)
+{
+    return sk_state_phase(&f->state) == SK_CANCELLED ? SKUA_CANCELLED : f->status;
+}
+
+bool skua_cancelled(const skua_future *f)
+{
+    return f != NULL && sk_state_phase(&f->state) == SK_CANCELLED;
+}
+
+bool skua_running(const skua_future *f)
+{
+    return f != NULL && sk_state_phase(&f->state) == SK_RUNNING;
+}
+
+bool skua_done(const skua_future *f)
+{
+    return f != NULL && sk_state_done(&f->state);
+}
+
+bool skua_cancel(skua_future *f)
+{
+    if (f == NULL)
+        return false;
+    skua_retain(f); /* a callback may release the caller's reference */
+    skua_executor *ex = f->executor;
+    bool mine = f->fork_count == sk_thread_fork_count() && sk_state_cancel(&f->state);
+    if (mine) {
+        sk_executor_begun(ex);
+        sk_state_call(&f->state, f);
+    }
+    bool cancelled = skua_cancelled(f);
+    skua_release(f);
+    return cancelled;
+}
+
+void skua_stop(skua_future *f)
+{
+    if (f != NULL && !skua_cancel(f))
+        sk_store_rel(&f->stop, true);
+}
+
+static skua_status check_result_args(const skua_future *f, const void *out, size_t size)
+{
+    if (f == NULL)
+        return sk_error_set(SKUA_INVALID, "skua_result: the future is NULL");
+    if (size != f->result_size && !(sk_state_done(&f->state) && f->executor == NULL))
+        return sk_error_set(SKUA_INVALID,
+                            "skua_result: size is %zu, but the task's result_size is %zu", size,
+                            f->result_size);
+    if (out == NULL && size > 0)
+        return sk_error_set(SKUA_INVALID, "skua_result: out is NULL, but size is %zu", size);
+    return SKUA_OK;
+}
+
+static skua_status report(skua_future *f)
+{
+    sk_store_rlx(&f->looked, true);
+    skua_status status = sk_future_status(f);
+    return sk_error_copy(f->failure != NULL ? &f->failure->error : sk_error_plain(status));
+}
+
+static skua_status report_wait(skua_status status)
+{
+    if (status == SKUA_SHUTDOWN)
+        return sk_error_set(status, "the task belongs to the parent of this forked process");
+    return sk_error_copy(sk_error_plain(status));
+}
+
+skua_status skua_result(skua_future *f, void *out, size_t size, double timeout)
+{
+    skua_status status = check_result_args(f, out, size);
+    if (status != SKUA_OK)
+        return status;
+    status = sk_future_await(f, sk_state_done(&f->state) ? 0 : sk_deadline_ns(timeout));
+    if (status != SKUA_OK)
+        return report_wait(status);
+    if (sk_future_status(f) != SKUA_OK)
+        return report(f);
+    if (f->drop != NULL && sk_xchg_acq_rel(&f->taken, true))
+        return sk_error_set(SKUA_INVALID_STATE, "skua_result: the result was taken before");
+    if (size > 0)
+        memcpy(out, f->result, size);
+    return SKUA_OK;
+}
+
+const skua_error *skua_exception(skua_future *f, double timeout)
+{
+    if (f == NULL) {
+        sk_error_set(SKUA_INVALID, "skua_exception: the future is NULL");
+        return sk_error_plain(SKUA_INVALID);
+    }
+    skua_status status = sk_future_await(f, sk_state_done(&f->state) ? 0 : sk_deadline_ns(timeout));
+    if (status != SKUA_OK) {
+        report_wait(status);
+        return sk_error_plain(status);
+    }
+    status = sk_future_status(f);
+    if (status == SKUA_OK)
+        return NULL;
+    report(f);
+    return f->failure != NULL ? &f->failure->error : sk_error_plain(status);
+}
+
+skua_status skua_add_done_callback(skua_future *f, void (*fn)(skua_future *f, void *ctx), void *ctx)
+{
+    if (f == NULL || fn == NULL)
+        return sk_error_set(SKUA_INVALID, "skua_add_done_callback: the %s is NULL",
+                            f == NULL ? "future" : "function");
+    struct sk_callback *callback = sk_alloc(sizeof *callback);
+    if (callback == NULL)
+        return sk_error_set(SKUA_NO_MEMORY, "no memory for a callback");
+    callback->fn = fn;
+    callback->ctx = ctx;
+    skua_retain(f); /* the callback may release the caller's reference */
+    sk_state_add_callback(&f->state, callback, f);
+    skua_release(f);
+    return SKUA_OK;
+}
+
+/* ---- references ------------------------------------------------------------------------------ */
+
+skua_future *skua_retain(skua_future *f)
+{
+    if (f != NULL)
+        sk_add_rlx(&f->refs, 1u); /* relaxed: the caller's own reference keeps it alive */
+    return f;
+}
+
+/* The one line for a failure that nobody read. */
+static void mention(const skua_future *f)
+{
+    const skua_error *error = f->failure != NULL ? &f->failure->error : sk_error_plain(f->status);
+    sk_log(SKUA_LOG_WARNING, "skua: a failure that nobody read: %s%s%s%s%s%s%s",
+           skua_strstatus(f->status), f->name != NULL ? " in " : "", f->name != NULL ? f->name : "",
+           ": ", error->message, error->where[0] != '\0' ? " at " : "", error->where);
+}
+
+void skua_release(skua_future *f)
+{
+    /* R1: what this thread did with it comes before its end; pairs with itself in the last one. */
+    if (f == NULL || sk_sub_acq_rel(&f->refs, 1u) != 1)
+        return;
+    if (sk_state_phase(&f->state) == SK_FINISHED) {
+        if (f->status != SKUA_OK && !sk_load_rlx(&f->looked))
+            mention(f);
+        if (f->status == SKUA_OK && f->drop != NULL && !sk_load_rlx(&f->taken))
+            f->drop(f->result);
+    }
+    sk_free(f->failure);
+    sk_free(f);
+}

@@ -1,0 +1,64 @@
+/* A future and the task in it: one allocation, which holds the copied argument, the result and the
+ * name behind the struct. Counted references: the user's, and the queue's while a job lies there. */
+#ifndef SK_CORE_FUTURE_H
+#define SK_CORE_FUTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "core/error.h"
+#include "core/state.h"
+#include "sched/job.h"
+#include "skua/future.h"
+
+/* What a thread that waits is waiting for: an edge of the graph in which cycles are looked for. */
+struct sk_strand;
+
+struct skua_future {
+    struct sk_job job; /* in the pool's queues, until it is begun or found to be cancelled */
+    struct sk_state state;
+    SK_ATOMIC(uint32_t) refs;
+    /* constant */
+    unsigned fork_count;     /* the process its workers live in */
+    skua_executor *executor; /* used only before it is done: it may be closed after */
+    skua_fn *fn;
+    void *arg;
+    void *result;
+    size_t result_size;
+    void (*drop)(void *result);
+    const char *name;
+    double time_limit;
+    /* written by who runs it, before it is done */
+    int64_t deadline_ns;                  /* when time_limit passes; SK_NO_DEADLINE: never */
+    SK_ATOMIC(struct sk_strand *) strand; /* the thread that runs it */
+    skua_status status;                   /* how it ended */
+    struct sk_failure *failure;           /* NULL: it succeeded, or has no words of its own */
+    /* written by users */
+    SK_ATOMIC(bool) stop;   /* skua_stop was called */
+    SK_ATOMIC(bool) taken;  /* its result was handed over; only with drop */
+    SK_ATOMIC(bool) looked; /* somebody asked how it ended */
+};
+
+/* A future that is done from the start, with words in the thread's last error. Never NULL. */
+skua_future *sk_future_refused(skua_status status, const char *format, ...) SK_PRINTF(2, 3);
+
+/* A pending future for a valid task, with one reference; NULL if out of memory. */
+skua_future *sk_future_open(skua_executor *ex, const skua_task *task);
+
+/* Ends a future that was never begun, with an error. */
+void sk_future_refuse(skua_future *f, skua_status status);
+
+/* Waits until f is done. SKUA_OK; SKUA_TIMEOUT; SKUA_DEADLOCK; SKUA_SHUTDOWN in a forked child. */
+skua_status sk_future_await(skua_future *f, int64_t deadline_ns);
+
+/* How a done future ended. */
+skua_status sk_future_status(const skua_future *f);
+
+/* The task of the calling thread, for who asks whether to stop; NULL outside of tasks. */
+skua_future *sk_future_current(void);
+/* Sets it, for loop bodies that run for the task on other threads; returns the one before. */
+skua_future *sk_future_set_current(skua_future *f);
+
+#endif

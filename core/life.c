@@ -1,0 +1,120 @@
+/* The pools of a process, from the first to exit(), and through fork().
+ *
+ * exit() waits for accepted work: a function registered with atexit() shuts each pool down and waits,
+ * but not for the pool whose task called exit(). _exit() and quick_exit() do not wait.
+ *
+ * fork() leaves the child with one thread. Its copies of the parent's pools have no workers: they are
+ * as good as shut down (sk_sched_here() tells), their locks may have been held and are not taken, and
+ * skua_default() makes a new pool. Around fork() the lock of the list is held, so it is sound. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/lock.h"
+#include "core/error.h"
+#include "core/executor.h"
+#include "core/future.h"
+#include "sched/worker.h"
+
+static struct {
+    struct sk_lock lock; /* protects what follows */
+    struct sk_executor_link *first;
+    skua_executor *standard; /* what skua_default() gives */
+    bool registered;         /* the functions below are known to atexit */
+    bool exiting;            /* exit() has begun */
+} life = { .lock = SK_LOCK_INIT(SK_RANK_GLOBAL) };
+
+/* The next pool that exit() has not waited for, or NULL. */
+static struct sk_executor_link *next_to_wait_for(void)
+{
+    sk_lock_lock(&life.lock);
+    life.exiting = true;
+    struct sk_executor_link *link = life.first;
+    while (link != NULL && link->waited_for)
+        link = link->next;
+    if (link != NULL)
+        link->waited_for = true;
+    sk_lock_unlock(&life.lock);
+    return link;
+}
+
+static void wait_for_pools(void)
+{
+    struct sk_executor_link *link;
+    while ((link = next_to_wait_for()) != NULL)
+        sk_executor_at_exit(link);
+}
+
+static void before_fork(void)
+{
+    sk_lock_lock(&life.lock);
+}
+
+static void after_fork_parent(void)
+{
+    sk_lock_unlock(&life.lock);
+}
+
+static void after_fork_child(void)
+{
+    life.first = NULL;
+    life.standard = NULL;
+    sk_worker_forget();
+    sk_future_set_current(NULL);
+    sk_lock_unlock(&life.lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+void sk_life_add(struct sk_executor_link *link)
+{
+    sk_lock_lock(&life.lock);
+    if (!life.registered && !life.exiting)
+        life.registered = atexit(wait_for_pools) == 0;
+    link->previous = NULL;
+    link->next = life.first;
+    if (link->next != NULL)
+        link->next->previous = link;
+    life.first = link;
+    sk_lock_unlock(&life.lock);
+}
+
+void sk_life_remove(struct sk_executor_link *link)
+{
+    sk_lock_lock(&life.lock);
+    if (link->previous != NULL)
+        link->previous->next = link->next;
+    else if (life.first == link)
+        life.first = link->next;
+    if (link->next != NULL)
+        link->next->previous = link->previous;
+    sk_lock_unlock(&life.lock);
+}
+
+/* The process's own pool, made at the first call. */
+static skua_executor *standard_pool(void)
+{
+    sk_lock_lock(&life.lock);
+    skua_executor *ex = life.standard;
+    sk_lock_unlock(&life.lock);
+    if (ex != NULL)
+        return ex;
+    skua_executor *made =
+        skua_thread_pool(NULL); /* not under the lock: it enters the list itself */
+    sk_lock_lock(&life.lock);
+    if (life.standard == NULL)
+        life.standard = made;
+    ex = life.standard;
+    sk_lock_unlock(&life.lock);
+    if (ex != made)
+        skua_close(made); /* another thread was faster */
+    return ex;
+}
+
+skua_executor *skua_default(void)
+{
+    struct sk_sched *sched = sk_worker_sched();
+    return sched != NULL ? sched->owner : standard_pool();
+}

@@ -1,0 +1,110 @@
+/* skua_spawn, skua_sync and skua_call. */
+#include "skua/spawn.h"
+#include "base/compiler.h"
+#include "base/spin.h"
+#include "core/error.h"
+#include "core/executor.h"
+#include "sched/job.h"
+#include "sched/join.h"
+
+/* What a skua_child holds. */
+struct child {
+    struct sk_worker *worker; /* NULL: it was a plain call */
+    uint32_t index;           /* in the worker's split deque */
+    int result;               /* of a plain call */
+};
+
+_Static_assert(sizeof(struct child) <= sizeof(skua_child), "the opaque child has room for ours");
+
+void skua_spawn(skua_child *child, int (*fn)(void *arg), void *arg)
+{
+    struct child *c = (struct child *)child;
+    struct sk_worker *worker = sk_worker_self();
+    c->worker = worker;
+    if (SK_LIKELY(worker != NULL) && sk_join_spawn(worker, fn, arg, &c->index))
+        return;
+    c->worker = NULL;
+    c->result = fn(arg);
+}
+
+int skua_sync(skua_child *child)
+{
+    struct child *c = (struct child *)child;
+    if (SK_UNLIKELY(c->worker == NULL))
+        return c->result;
+    return sk_join_sync(c->worker, c->index);
+}
+
+/* A call is a job in its caller's frame. */
+enum {
+    CALL_OPEN,
+    CALL_SLEEPER,
+    CALL_DONE
+};
+
+struct call {
+    struct sk_job job;
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+    struct sk_failure *failure; /* why it was not run; the caller's memory */
+    SK_ATOMIC(uint32_t) state;
+};
+
+/* The caller may return as soon as it sees DONE: the wake uses the address alone. */
+static void call_end(struct call *call, int result)
+{
+    call->result = result;
+    if (sk_xchg_acq_rel(&call->state, CALL_DONE) == CALL_SLEEPER) /* Q1: pairs with Q2 */
+        sk_futex_wake(&call->state, 1);
+}
+
+static void call_run(struct sk_job *job)
+{
+    struct call *call = SK_CONTAINER_OF(job, struct call, job);
+    call_end(call, call->fn(call->arg));
+}
+
+static void call_discard(struct sk_job *job, skua_status why)
+{
+    struct call *call = SK_CONTAINER_OF(job, struct call, job);
+    call->failure->error = *sk_error_plain(why);
+    call_end(call, why);
+}
+
+static const struct sk_job_class call_job = { call_run, call_discard };
+
+static void call_wait(struct call *call)
+{
+    struct sk_spin spin = { 0, 0 };
+    while (sk_load_acq(&call->state) != CALL_DONE) { /* Q2: pairs with Q1 */
+        uint32_t open = CALL_OPEN;
+        if (!sk_spin_turn(&spin, sk_join_spin))
+            continue;
+        sk_worker_block_begin();
+        sk_cas_rlx(&call->state, &open, CALL_SLEEPER); /* relaxed: it publishes nothing */
+        while (sk_load_acq(&call->state) != CALL_DONE) /* Q2 */
+            sk_futex_wait(&call->state, CALL_SLEEPER, SK_NO_DEADLINE);
+        sk_worker_block_end();
+    }
+}
+
+int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
+{
+    skua_status status = sk_executor_check(ex, "skua_call");
+    if (status != SKUA_OK)
+        return status;
+    if (fn == NULL)
+        return sk_error_set(SKUA_INVALID, "skua_call: the function is NULL");
+    struct sk_sched *sched = sk_executor_sched(ex);
+    if (sk_worker_is_of(sched))
+        return fn(arg);
+    struct sk_failure failure = { .error = { .status = SKUA_OK } };
+    struct call call = { .job = { &call_job, NULL }, .fn = fn, .arg = arg, .failure = &failure };
+    if (sk_sched_submit(sched, &call.job, SK_LANE_NORMAL, false) != 0)
+        return sk_error_set(SKUA_SHUTDOWN, "skua_call: the pool was shut down");
+    call_wait(&call);
+    if (failure.error.status != SKUA_OK)
+        sk_error_copy(&failure.error);
+    return call.result;
+}
