@@ -1,0 +1,4 @@
+// skua-micro: see --help for Google Benchmark's own arguments.
+#include <benchmark/benchmark.h>
+
+BENCHMARK_MAIN();
