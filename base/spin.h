@@ -1,5 +1,6 @@
-/* Waiting a little before sleeping: pauses first, then yields, then it is time to sleep. A futex
- * wake-up takes about 37 us from call to run, so spinning for a few times that is worth its heat. */
+/* Waiting a little before sleeping: pauses, then pauses with a yield now and then, then it is time to
+ * sleep. A futex wake-up takes about 37 us from call to run, so spinning for a few times that is worth
+ * its heat; but not while somebody else wants this core, which a yield that takes long gives away. */
 #ifndef SK_BASE_SPIN_H
 #define SK_BASE_SPIN_H
 
@@ -10,7 +11,7 @@
 #include "base/compiler.h"
 #include "base/time.h"
 
-/* How long to pause and how long to yield; constant. */
+/* How long to pause alone, and how long with yields; constant. */
 struct sk_spin_limits {
     int64_t pause_ns, yield_ns;
 };
@@ -20,23 +21,27 @@ struct sk_spin {
     uint32_t turns;
 };
 
+enum {
+    SK_SPIN_CLOCK_TURNS = 32,  /* turns between two looks at the clock: about 0.8 us */
+    SK_SPIN_YIELD_TURNS = 128, /* turns between two yields */
+    SK_SPIN_CROWDED_NS = 10000 /* a yield of that length has let another thread run */
+};
+
 /* One turn of waiting. True once it is time to sleep. */
 static inline bool sk_spin_turn(struct sk_spin *spin, struct sk_spin_limits limits)
 {
-    if (++spin->turns % 32 != 0) {
-        sk_pause();
+    sk_pause();
+    if (++spin->turns % SK_SPIN_CLOCK_TURNS != 0)
         return false;
-    }
     int64_t now = sk_now_ns();
     if (spin->since == 0)
         spin->since = now;
-    if (now - spin->since < limits.pause_ns)
+    if (now - spin->since < limits.pause_ns || spin->turns % SK_SPIN_YIELD_TURNS != 0)
         return false;
     if (now - spin->since >= limits.pause_ns + limits.yield_ns)
         return true;
-    spin->turns |= 31; /* from now on every turn yields */
     sched_yield();
-    return false;
+    return sk_now_ns() - now > SK_SPIN_CROWDED_NS;
 }
 
 #endif

@@ -6,12 +6,13 @@
  * that could want a mutex which the waiting task holds. In all other cases it sleeps, and a spare
  * worker takes its core.
  *
- * Cycles. The threads and futures form a graph: a thread waits for a future (edge `awaits`), a running
- * future stands on the thread that runs it (edge `strand`). Each node has at most one edge out, so
- * whoever is about to sleep without a timeout walks the path from the future it wants; if that comes
- * back to its own thread, the wait could never end. Edges are changed and walked under one lock, so
- * the last of the waiters that close a cycle finds it. A future that is not begun, or a thread that
- * does not wait for ever, ends the path.
+ * Cycles. A thread that waits without a timeout waits for any one of a set of futures (often of one);
+ * a running future stands on the thread that runs it. Whoever is about to sleep walks the threads that
+ * can be reached so: if all of them wait for ever, and every future on the way is running on one of
+ * them, nobody is left who could end any of it (the OR model of Chandy, Misra and Haas, "Distributed
+ * deadlock detection", 1983). A thread that does not wait for ever, or a future that is not begun, is
+ * a way out. The sets are entered and walked under one lock, so the last of those who close a circle
+ * finds it.
  *
  * Strands are never freed: a walk may look at the thread of a task that has just ended. */
 #include "core/await.h"
@@ -27,14 +28,15 @@ enum {
 }; /* bytes; a task run inline has at least that much */
 
 struct sk_strand {
-    SK_ATOMIC(skua_future *) awaits; /* what its thread sleeps for without a timeout; or NULL */
-    struct sk_strand *next;          /* all of them, or those whose threads have ended */
+    const struct sk_wait_set *awaits; /* what its thread sleeps for without a timeout; or NULL */
+    uint64_t walk;                    /* the last walk that came by */
+    struct sk_strand *next;           /* yet to be looked at in that walk */
 };
 
 static struct {
-    struct sk_lock lock; /* the graph */
-    struct sk_strand *unused;
-} graph = { SK_LOCK_INIT(SK_RANK_LEAF), NULL };
+    struct sk_lock lock; /* protects the strands */
+    uint64_t walks;
+} graph = { SK_LOCK_INIT(SK_RANK_LEAF), 0 };
 
 static SK_THREAD_LOCAL struct sk_strand *own;
 
@@ -45,33 +47,67 @@ struct sk_strand *sk_strand_self(void)
     return own;
 }
 
-static bool closes_cycle_locked(struct sk_strand *self, skua_future *f)
+/* Adds the threads that one set waits for to the list of those to look at. False if there is a way
+ * out. */
+static bool follow_locked(const struct sk_wait_set *wanted, struct sk_strand **list)
 {
-    while (f != NULL && sk_state_phase(&f->state) == SK_RUNNING) {
+    for (size_t i = 0; i < wanted->n; i++) {
+        skua_future *f = wanted->at(wanted->set, i);
+        if (f == NULL)
+            continue;
         struct sk_strand *strand = sk_load_acq(&f->strand);
-        if (strand == self)
-            return true;
-        f = strand != NULL ? sk_load_rlx(&strand->awaits) : NULL;
+        if (sk_state_phase(&f->state) != SK_RUNNING || strand == NULL || strand->awaits == NULL)
+            return false;
+        if (strand->walk == graph.walks)
+            continue;
+        strand->walk = graph.walks;
+        strand->next = *list;
+        *list = strand;
     }
-    return false;
+    return true;
 }
 
-/* Enters the edge from this thread to f; false if that would close a cycle. */
-static bool enter_edge(struct sk_strand *self, skua_future *f)
+/* Enters the calling thread's wait into the graph; false if it could never end. */
+static bool enter_wait(struct sk_strand *self, const struct sk_wait_set *wanted)
 {
     sk_lock_lock(&graph.lock);
-    bool fine = !closes_cycle_locked(self, f);
-    if (fine)
-        sk_store_rlx(&self->awaits, f); /* relaxed: under the lock */
+    graph.walks++;
+    self->awaits = wanted;
+    self->walk = graph.walks;
+    self->next = NULL;
+    bool way_out = false;
+    for (struct sk_strand *list = self; list != NULL && !way_out;) {
+        struct sk_strand *strand = list;
+        list = strand->next;
+        way_out = !follow_locked(strand->awaits, &list);
+    }
+    if (!way_out)
+        self->awaits = NULL;
     sk_lock_unlock(&graph.lock);
-    return fine;
+    return way_out;
 }
 
-static void leave_edge(struct sk_strand *self)
+static void leave_wait(struct sk_strand *self)
 {
     sk_lock_lock(&graph.lock);
-    sk_store_rlx(&self->awaits, NULL);
+    self->awaits = NULL;
     sk_lock_unlock(&graph.lock);
+}
+
+skua_status sk_await_sleep(const struct sk_wait_set *wanted,
+                           bool (*sleep)(void *arg, int64_t deadline_ns), void *arg,
+                           int64_t deadline_ns)
+{
+    struct sk_strand *self = sk_strand_self();
+    bool entered = deadline_ns == SK_NO_DEADLINE && self != NULL && sk_worker_number() >= 0;
+    if (entered && !enter_wait(self, wanted))
+        return SKUA_DEADLOCK;
+    sk_worker_block_begin();
+    bool in_time = sleep(arg, deadline_ns);
+    sk_worker_block_end();
+    if (entered)
+        leave_wait(self);
+    return in_time ? SKUA_OK : SKUA_TIMEOUT;
 }
 
 bool sk_future_try_run(skua_future *f)
@@ -85,19 +121,16 @@ bool sk_future_try_run(skua_future *f)
     return true;
 }
 
-static skua_status sleep_until_done(skua_future *f, int64_t deadline_ns)
+static skua_future *only_one(const void *set, size_t i)
 {
-    struct sk_strand *self = sk_strand_self();
-    bool inside = sk_worker_number() >= 0;
-    bool edge = inside && deadline_ns == SK_NO_DEADLINE && self != NULL;
-    if (edge && !enter_edge(self, f))
-        return SKUA_DEADLOCK;
-    sk_worker_block_begin();
-    bool done = sk_state_wait(&f->state, deadline_ns);
-    sk_worker_block_end();
-    if (edge)
-        leave_edge(self);
-    return done ? SKUA_OK : SKUA_TIMEOUT;
+    (void)i;
+    return (skua_future *)(uintptr_t)set;
+}
+
+static bool sleep_until_done(void *arg, int64_t deadline_ns)
+{
+    skua_future *f = arg;
+    return sk_state_wait(&f->state, deadline_ns);
 }
 
 skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
@@ -113,7 +146,8 @@ skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
         return SKUA_OK;
     while (!sk_state_done(&f->state)) {
         if (sk_spin_turn(&spin, sk_join_spin))
-            return sleep_until_done(f, deadline_ns);
+            break;
     }
-    return SKUA_OK;
+    const struct sk_wait_set wanted = { only_one, f, 1 };
+    return sk_await_sleep(&wanted, sleep_until_done, f, deadline_ns);
 }

@@ -19,6 +19,7 @@ struct skua_executor {
     size_t max_pending;           /* constant; 0: no limit */
     struct sk_executor_link link; /* of the process's pools */
     SK_ATOMIC(bool) killed;       /* skua_shutdown(SKUA_KILL) was called */
+    SK_ATOMIC(unsigned) cancels;  /* skua_shutdown(SKUA_CANCEL_FUTURES) was called so often */
     SK_ATOMIC(size_t) pending;    /* futures not begun; counted only with max_pending */
     struct sk_park room;          /* where submitters wait for it to fall */
 };
@@ -31,6 +32,11 @@ struct sk_sched *sk_executor_sched(const skua_executor *ex)
 bool sk_executor_killed(const skua_executor *ex)
 {
     return sk_load_acq(&((skua_executor *)(uintptr_t)ex)->killed);
+}
+
+unsigned sk_executor_cancels(const skua_executor *ex)
+{
+    return sk_load_acq(&((skua_executor *)(uintptr_t)ex)->cancels);
 }
 
 static bool is_here(const skua_executor *ex)
@@ -234,12 +240,14 @@ skua_future *skua_submit(skua_executor *ex, skua_fn *fn, void *arg)
 
 static void begin_shutdown(skua_executor *ex, int flags)
 {
-    if ((flags & SKUA_KILL) != 0)
-        sk_store_rel(&ex->killed, true);
     sk_sched_shutdown(ex->sched);
     sk_park_notify(&ex->room, INT32_MAX);
-    if ((flags & (SKUA_CANCEL_FUTURES | SKUA_KILL)) != 0)
+    if ((flags & (SKUA_CANCEL_FUTURES | SKUA_KILL)) != 0) {
+        sk_add_acq_rel(&ex->cancels, 1u);
         sk_sched_discard(ex->sched, SKUA_CANCELLED);
+    }
+    if ((flags & SKUA_KILL) != 0) /* last: a task that ends now leaves nothing to begin */
+        sk_store_rel(&ex->killed, true);
 }
 
 skua_status skua_shutdown(skua_executor *ex, int flags, double timeout)

@@ -17,6 +17,9 @@ skua_status sk_executor_check(const skua_executor *ex, const char *what);
 /* Whether skua_shutdown(SKUA_KILL) was called. */
 bool sk_executor_killed(const skua_executor *ex);
 
+/* How often skua_shutdown() has cancelled what had not begun: a map that sees it change ends early. */
+unsigned sk_executor_cancels(const skua_executor *ex);
+
 /* A pending future of ex was begun or cancelled: there is room for one more. */
 void sk_executor_begun(skua_executor *ex);
 

@@ -23,6 +23,7 @@ struct entry {
     size_t index;
     struct entry *next; /* in the list of done ones, under the gather's lock */
     bool fired;         /* it is or was in that list; under the gather's lock */
+    bool given;         /* it was handed out, and may be gone; the reader's */
     bool foreign;       /* its workers are those of the parent of this forked process */
 };
 
@@ -163,6 +164,23 @@ static bool run_one(struct sk_gather *gather)
     return false;
 }
 
+static skua_future *awaited(const void *set, size_t i)
+{
+    const struct sk_gather *gather = set;
+    const struct entry *entry = &gather->entries[i];
+    return entry->given ? NULL : entry->future;
+}
+
+static bool sleep_until_fired(void *arg, int64_t deadline_ns)
+{
+    struct sk_gather *gather = arg;
+    uint32_t token = sk_park_prepare(&gather->park);
+    if (sk_load_sc(&gather->nr_fired) == gather->nr_given)
+        return sk_park_wait(&gather->park, token, deadline_ns);
+    sk_park_cancel(&gather->park);
+    return true;
+}
+
 skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_future **f,
                            size_t *index)
 {
@@ -171,6 +189,7 @@ skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_f
         struct entry *entry = take(gather);
         if (entry != NULL) {
             gather->nr_given++;
+            entry->given = true;
             *f = entry->future;
             *index = entry->index;
             return SKUA_OK;
@@ -181,16 +200,11 @@ skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_f
             return SKUA_TIMEOUT;
         if (deadline_ns == SK_NO_DEADLINE && run_one(gather))
             continue;
-        bool in_time = true;
-        uint32_t token = sk_park_prepare(&gather->park);
-        if (sk_load_sc(&gather->nr_fired) != gather->nr_given) {
-            sk_park_cancel(&gather->park);
-        } else {
-            sk_worker_block_begin();
-            in_time = sk_park_wait(&gather->park, token, deadline_ns);
-            sk_worker_block_end();
-        }
-        if (!in_time)
+        const struct sk_wait_set wanted = { awaited, gather, gather->nr_entries };
+        skua_status status = sk_await_sleep(&wanted, sleep_until_fired, gather, deadline_ns);
+        if (status == SKUA_DEADLOCK)
+            return status;
+        if (status == SKUA_TIMEOUT)
             deadline_ns = 0; /* one more look, and no more waiting */
     }
     return SKUA_OK;

@@ -38,6 +38,8 @@ struct map_job {
 
 struct map {
     /* constant */
+    skua_executor *ex;
+    unsigned cancels; /* of ex, when the map began */
     skua_fn *fn;
     const char *in;
     char *out;
@@ -76,6 +78,14 @@ static void give_up(struct map *map, skua_status why)
         return;
     sk_store_rel(&map->given_up, why);
     chunks_end(map, map->nr_chunks - next);
+}
+
+/* The chunk just taken, and all that are left, are cancelled. */
+static void chunks_cancelled(struct map *map)
+{
+    sk_store_rel(&map->given_up, SKUA_CANCELLED);
+    give_up(map, SKUA_CANCELLED);
+    chunks_end(map, 1);
 }
 
 static bool gate_enter(struct map *map)
@@ -142,6 +152,10 @@ static void run_chunks(struct map *map, const struct map_job *job)
 {
     size_t chunk;
     while ((chunk = sk_add_rlx(&map->next, (size_t)1)) < map->nr_chunks) {
+        if (SK_UNLIKELY(sk_executor_cancels(map->ex) != map->cancels)) {
+            chunks_cancelled(map);
+            return;
+        }
         size_t first = chunk * map->chunk;
         size_t end = map->n - first < map->chunk ? map->n : first + map->chunk;
         if (first < sk_load_rlx(&map->lowest)) { /* relaxed: a late look does more than it must */
@@ -295,9 +309,11 @@ skua_status skua_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_s
     struct sk_sched *sched = sk_executor_sched(ex);
     size_t usual = n / ((size_t)sched->nr_workers * CHUNKS_A_WORKER);
     struct map wanted = {
+        .ex = ex,
         .fn = fn, .in = in, .out = out, .in_size = in_size, .out_size = out_size
     };
     wanted.n = n;
+    wanted.cancels = sk_executor_cancels(ex);
     wanted.chunk = o != NULL && o->chunk != 0 ? o->chunk : usual > 0 ? usual : 1;
     wanted.nr_chunks = n / wanted.chunk + (n % wanted.chunk != 0);
     wanted.gated = sk_deadline_ns(timeout) != SK_NO_DEADLINE;

@@ -38,10 +38,12 @@ struct sk_job *sk_deque_pop(struct sk_deque *deque);
  * NULL) tells the second from the first. */
 struct sk_job *sk_deque_steal(struct sk_deque *deque, bool *lost);
 
-/* Any thread: a guess. */
-static inline bool sk_deque_looks_empty(struct sk_deque *deque)
+/* Any thread: whether it was empty at some moment of the call; by seq_cst loads, so that what was
+ * pushed before an earlier seq_cst operation of this thread is seen. */
+static inline bool sk_deque_empty(struct sk_deque *deque)
 {
-    return sk_load_rlx(&deque->bottom) <= sk_load_rlx(&deque->top);
+    int64_t top = sk_load_sc(&deque->top);
+    return sk_load_sc(&deque->bottom) <= top;
 }
 
 #endif

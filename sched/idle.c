@@ -15,6 +15,10 @@
  * past its S3. If P3 reads its bit it is woken: the bit is set after prepare, so the epoch it sleeps
  * on is older than P4's. If not, P3 is before S4, so P1 is before S5.
  *
+ * A worker that was woken is counted on for all the work there is, like a searcher: if it then finds
+ * something, it scans for more and notifies in turn (sk_idle_pass_on). So a searcher may leave a batch
+ * to one woken worker, which wakes the next, and so on.
+ *
  * A bit is taken out by one compare-and-swap, so a batch of submissions wakes each sleeper once.
  *
  * Lent seats. The thread of a seat in which a guest works does not look for work; its bit stays set,
@@ -24,7 +28,9 @@
  *   P5  wanted = true (seq_cst)           G2 wanted ? then clear it and notify
  *   P6  look at all bits once more
  *
- * If P6 still reads lent, it is before G1 and so P5 before G2: the guest notifies. */
+ * If P6 still reads lent, it is before G1 and so P5 before G2: the guest notifies. A worker that stops
+ * searching because its seat was lent does not look at S5, and a notifier may have counted on it: it
+ * scans everything instead, and notifies. */
 #include "sched/idle.h"
 
 static void words_of(struct sk_sched *sched, int *nr_words)
@@ -108,8 +114,7 @@ static bool anything(struct sk_sched *sched)
     int n = sk_sched_nr_slots(sched);
     for (int slot = 0; slot < n; slot++) {
         struct sk_worker *worker = sk_sched_worker(sched, slot);
-        if (worker != NULL &&
-            (!sk_deque_looks_empty(&worker->deque) || !sk_split_looks_empty(&worker->split)))
+        if (worker != NULL && (!sk_deque_empty(&worker->deque) || !sk_split_empty(&worker->split)))
             return true;
     }
     return false;
@@ -137,12 +142,15 @@ static uint64_t bit_of(const struct sk_worker *worker)
     return UINT64_C(1) << (worker->slot % 64);
 }
 
-static void take_bit_out(struct sk_worker *worker)
+/* False if a notifier has taken it out before, and so counts on this worker. */
+static bool take_bit_out(struct sk_worker *worker)
 {
     uint64_t bits = sk_load_rlx(word_of(worker));
-    while ((bits & bit_of(worker)) != 0 &&
-           !sk_cas_sc(word_of(worker), &bits, bits & ~bit_of(worker))) {
+    while ((bits & bit_of(worker)) != 0) {
+        if (sk_cas_sc(word_of(worker), &bits, bits & ~bit_of(worker)))
+            return true;
     }
+    return false;
 }
 
 uint32_t sk_idle_prepare(struct sk_worker *worker)
@@ -152,18 +160,23 @@ uint32_t sk_idle_prepare(struct sk_worker *worker)
     return token;
 }
 
-void sk_idle_cancel(struct sk_worker *worker)
+void sk_idle_pass_on(struct sk_sched *sched)
 {
-    take_bit_out(worker);
-    sk_park_cancel(&worker->park);
-    /* A notifier may have chosen this worker in the meantime, for work other than it has found. */
-    if (anything(worker->sched))
-        sk_idle_notify(worker->sched);
+    if (anything(sched))
+        sk_idle_notify(sched);
 }
 
-void sk_idle_sleep(struct sk_worker *worker, uint32_t token)
+void sk_idle_cancel(struct sk_worker *worker)
+{
+    bool counted_on = !take_bit_out(worker);
+    sk_park_cancel(&worker->park);
+    if (counted_on) /* for work other than it has found, maybe */
+        sk_idle_pass_on(worker->sched);
+}
+
+bool sk_idle_sleep(struct sk_worker *worker, uint32_t token)
 {
     sk_stats_add(&worker->stats.parks, 1);
     sk_park_wait(&worker->park, token, SK_NO_DEADLINE);
-    take_bit_out(worker);
+    return !take_bit_out(worker);
 }

@@ -25,6 +25,10 @@ void sk_idle_search_end(struct sk_sched *sched, bool found);
  * cancels or sleeps. */
 uint32_t sk_idle_prepare(struct sk_worker *worker);
 void sk_idle_cancel(struct sk_worker *worker);
-void sk_idle_sleep(struct sk_worker *worker, uint32_t token);
+/* True if it was woken by a notifier, who counts on it to look for work. */
+bool sk_idle_sleep(struct sk_worker *worker, uint32_t token);
+
+/* For who was counted on and does something else first: wakes another worker if there is work. */
+void sk_idle_pass_on(struct sk_sched *sched);
 
 #endif

@@ -8,7 +8,7 @@
  *
  * Handing out. Each worker has a mail word: 0, a region, or region | 1.
  *
- *     0 -> R        by the caller, or by a worker in R for its children in a tree of four branches
+ *     0 -> R        by the caller, or by a worker in R for its children in a tree of eight branches
  *     R -> R|1      by the worker: it is in R now
  *     R -> 0        by the caller: withdrawn, as the worker did not come in time
  *     R|1 -> 0      by the worker: its last access to R as a participant
@@ -34,7 +34,7 @@
 #include "sched/worker.h"
 
 enum {
-    FAN_OUT = 4,         /* branches of the tree in which a region is handed out */
+    FAN_OUT = 8,         /* branches of the tree in which a region is handed out */
     PIECE_NS = 10000,    /* a paced piece is to take this long: 0.3 % go into clock and swap */
     GROWTH = 8,          /* a piece grows at most so much over the one before */
     UNSURE_NS = 1000000, /* between two looks at mail that nobody might take */
@@ -343,11 +343,12 @@ static void wait_for_seat(struct sk_region *r, int own_seat, int seat, struct sk
     }
 }
 
-/* Static loops: does the blocks whose workers have not been given the region. */
-static void do_left_blocks(struct sk_region *r)
+/* Static loops: does the blocks of ranks 1 .. last whose workers have not been given the region. */
+static void do_left_blocks(struct sk_region *r, int last)
 {
     struct pace pace = { 1, 0 };
-    for (int seat = 0; seat < r->sched->nr_workers; seat++) {
+    for (int rank = 1; rank <= last && rank < r->sched->nr_workers; rank++) {
+        int seat = (r->caller_seat + rank) % r->sched->nr_workers;
         if (!still_in(r, seat))
             work_block(r, seat, &pace);
     }
@@ -358,11 +359,11 @@ static void finish(struct sk_region *r, int own_seat, struct sk_stats *stats)
     int n = r->sched->nr_workers;
     bool blocks = r->work.mode == SK_REGION_BLOCKS;
     if (blocks)
-        do_left_blocks(r);
+        do_left_blocks(r, FAN_OUT); /* the others may yet be given it by their parents */
     for (int rank = 1; rank < n; rank++)
         wait_for_seat(r, own_seat, (own_seat + rank) % n, stats);
     if (blocks)
-        do_left_blocks(r);
+        do_left_blocks(r, n);
     uint32_t gate = sk_load_rlx(&r->gate);
     while (!sk_cas_acq_rel(&r->gate, &gate, gate | GATE_CLOSED)) {
     }

@@ -32,10 +32,10 @@ enum {
     DEQUE_CAPACITY = 256
 };
 
-/* An idle worker pauses for 200 us and yields for as long before it sleeps. With more workers than
- * processing units it would take time from those who work. */
-static const struct sk_spin_limits idle_spin = { 200000, 200000 };
-static const struct sk_spin_limits crowded_spin = { 5000, 20000 };
+/* An idle worker looks for work for 400 us before it sleeps. With more workers than processing units
+ * it would take time from those who work. */
+static const struct sk_spin_limits idle_spin = { 5000, 395000 };
+static const struct sk_spin_limits crowded_spin = { 2000, 20000 };
 
 bool sk_sched_here(const struct sk_sched *sched)
 {

@@ -176,8 +176,8 @@ void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_spli
     sk_park_notify(&victim->joined, 1);
 }
 
-bool sk_split_looks_empty(struct sk_split *split)
+bool sk_split_empty(struct sk_split *split)
 {
-    uint64_t word = sk_load_rlx(&split->shared);
+    uint64_t word = sk_load_sc(&split->shared); /* pairs with S1 */
     return tail_of(word) >= split_of(word);
 }

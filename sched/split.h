@@ -91,7 +91,7 @@ struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_e
 /* The thief runs what it has claimed from victim, and tells the victim. */
 void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_split_entry *entry);
 
-/* Any thread: whether something is shared; a guess. */
-bool sk_split_looks_empty(struct sk_split *split);
+/* Any thread: whether nothing was shared at some moment of the call; by a seq_cst load. */
+bool sk_split_empty(struct sk_split *split);
 
 #endif

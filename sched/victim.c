@@ -30,7 +30,7 @@ static bool rob(struct sk_worker *victim, struct sk_find *find)
         return true;
     }
     find->job = sk_deque_steal(&victim->deque, &lost);
-    find->contended |= lost || !sk_split_looks_empty(&victim->split);
+    find->contended |= lost || !sk_split_empty(&victim->split);
     return find->job != NULL;
 }
 

@@ -21,8 +21,8 @@ enum {
 
 SK_THREAD_LOCAL struct sk_worker *sk_worker_of_thread;
 
-/* 20 us: what a running worker is about to finish. Sleeping and being woken costs twice that. */
-const struct sk_spin_limits sk_join_spin = { 20000, 80000 };
+/* For what a running worker is about to finish: sleeping and being woken costs 37 us. */
+const struct sk_spin_limits sk_join_spin = { 5000, 95000 };
 
 static void run_job(struct sk_worker *worker, struct sk_job *job)
 {
@@ -120,55 +120,63 @@ static bool search(struct sk_worker *worker)
     return false;
 }
 
-/* The last look before sleep. True if it found something, or might have. */
-static bool last_look(struct sk_worker *worker, uint32_t token)
+/* Looks for work a last time, and sleeps if there is none. True if a notifier woke it, who counts on
+ * it for all the work that there is. */
+static bool sleep_or_work(struct sk_worker *worker)
 {
+    struct sk_sched *sched = worker->sched;
     struct sk_find find = { 0 };
+    uint32_t token = sk_idle_prepare(worker);
     bool lent = sk_load_sc(&worker->lent) != 0;
-    bool mail = sk_load_sc(&worker->mail) != 0;
-    bool found = !lent && !mail && sk_victim_find(worker, &find, true);
-    if (!found && !mail && !find.contended && !sk_load_sc(&worker->sched->drained)) {
-        sk_idle_sleep(worker, token);
-        return false;
-    }
+    bool leave = sk_load_sc(&worker->mail) != 0 || sk_load_sc(&sched->drained);
+    bool found = !leave && !lent && sk_victim_find(worker, &find, true);
+    if (lent)
+        sk_idle_pass_on(sched);
+    if (!found && !leave && !find.contended)
+        return sk_idle_sleep(worker, token);
     sk_idle_cancel(worker);
-    if (found)
+    if (found) {
+        sk_idle_pass_on(sched); /* a notifier may have seen it search */
         run_find(worker, &find);
-    return true;
+    }
+    return false;
 }
 
-static void sleep_or_work(struct sk_worker *worker)
+/* One round of the worker's life; counted_on as sleep_or_work returned it, and to be returned. */
+static bool work_once(struct sk_worker *worker, bool counted_on)
 {
-    if (!worker->is_spare && is_lent(worker) && has_mail(worker)) {
+    struct sk_sched *sched = worker->sched;
+    struct sk_find find;
+    if (has_mail(worker)) {
+        if (counted_on)
+            sk_idle_pass_on(sched);
         sk_region_answer(worker);
-        return;
+        if (search(worker))
+            return false;
     }
-    last_look(worker, sk_idle_prepare(worker));
+    if (!is_lent(worker)) {
+        if (sk_victim_find(worker, &find, false)) {
+            if (counted_on)
+                sk_idle_pass_on(sched);
+            run_find(worker, &find);
+            return false;
+        }
+        if (search(worker))
+            return false;
+    }
+    if (sk_load_sc(&sched->shutdown))
+        sk_sched_check_drained(sched);
+    return sleep_or_work(worker);
 }
 
 static void work(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
-    struct sk_find find;
+    bool counted_on = false;
     while (!sk_load_acq(&sched->drained) && sk_sched_here(sched)) {
         if (worker->is_spare)
             sk_spare_rest(worker);
-        if (has_mail(worker)) {
-            sk_region_answer(worker);
-            if (search(worker))
-                continue;
-        }
-        if (!is_lent(worker)) {
-            if (sk_victim_find(worker, &find, false)) {
-                run_find(worker, &find);
-                continue;
-            }
-            if (search(worker))
-                continue;
-        }
-        if (sk_load_sc(&sched->shutdown))
-            sk_sched_check_drained(sched);
-        sleep_or_work(worker);
+        counted_on = work_once(worker, counted_on);
     }
 }
 
