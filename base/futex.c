@@ -17,8 +17,8 @@ bool sk_futex_wait(SK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t deadli
         deadline.tv_nsec = (long)(deadline_ns % 1000000000);
         timeout = &deadline;
     }
-    /* FUTEX_WAIT_BITSET takes an absolute time on CLOCK_MONOTONIC, so a spurious return and a second
-     * call do not lengthen the wait. */
+    /* FUTEX_WAIT_BITSET takes an absolute time on CLOCK_MONOTONIC, so a spurious return and a
+     * second call do not lengthen the wait. */
     long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, timeout,
                       NULL, FUTEX_BITSET_MATCH_ANY);
     return !(rc == -1 && errno == ETIMEDOUT);

@@ -1,8 +1,8 @@
 /* The word is 0 (free), 1 (held) or 2 (held, and somebody may sleep). Who finds it held sets 2 and
- * sleeps while it is 2; who frees a 2 wakes one sleeper, who takes the lock as 2 again, since others
- * may still sleep. No wake-up is lost: a sleeper's 2 is in the word before it sleeps, so the
- * unlocking exchange either sees it and wakes, or came before, and then the sleeper's own exchange
- * has found 0 and taken the lock. */
+ * sleeps while it is 2; who frees a 2 wakes one sleeper, who takes the lock as 2 again, since
+ * others may still sleep. No wake-up is lost: a sleeper's 2 is in the word before it sleeps, so
+ * the unlocking exchange either sees it and wakes, or came before, and then the sleeper's own
+ * exchange has found 0 and taken the lock. */
 #include "base/lock.h"
 
 #include "base/assert.h"
@@ -62,8 +62,8 @@ void sk_lock_lock(struct sk_lock *lock)
 void sk_lock_unlock(struct sk_lock *lock)
 {
     rank_pop(lock);
-    /* L3: publishes the section; pairs with L1 and L2. The lock may be gone right after it: the wake
-     * uses the address alone. */
+    /* L3: publishes the section; pairs with L1 and L2. The lock may be gone right after it: the
+     * wake uses the address alone. */
     if (sk_xchg_acq_rel(&lock->word, 0) == 2)
         sk_futex_wake(&lock->word, 1);
 }

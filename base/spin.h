@@ -1,6 +1,7 @@
-/* Waiting a little before sleeping: pauses, then pauses with a yield now and then, then it is time to
- * sleep. A futex wake-up takes about 37 us from call to run, so spinning for a few times that is worth
- * its heat; but not while somebody else wants this core, which a yield that takes long gives away. */
+/* Waiting a little before sleeping: pauses, then pauses with a yield now and then, then it is time
+ * to sleep. A futex wake-up takes about 37 us from call to run, so spinning for a few times that
+ * is worth its heat; but not while somebody else wants this core, which a yield that takes long
+ * gives away. */
 #ifndef SK_BASE_SPIN_H
 #define SK_BASE_SPIN_H
 

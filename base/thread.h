@@ -1,4 +1,5 @@
-/* Threads: started with all signals blocked, so that the program's handlers run in its own threads. */
+/* Threads: started with all signals blocked, so that the program's handlers run in its own
+ * threads. */
 #ifndef SK_BASE_THREAD_H
 #define SK_BASE_THREAD_H
 
@@ -15,8 +16,8 @@ void sk_thread_name_self(const char *name);
  * system does not say. */
 size_t sk_thread_stack_left(void);
 
-/* The number of fork()s that lie between the first process and this one. What was made under another
- * number has lost its threads. */
+/* The number of fork()s that lie between the first process and this one. What was made under
+ * another number has lost its threads. */
 unsigned sk_thread_fork_count(void);
 
 #endif

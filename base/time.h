@@ -7,8 +7,8 @@
 
 int64_t sk_now_ns(void);
 
-/* The deadline that lies `seconds` from now: at once for 0, negative and NaN; SK_NO_DEADLINE for what
- * is too large to count. */
+/* The deadline that lies `seconds` from now: at once for 0, negative and NaN; SK_NO_DEADLINE for
+ * what is too large to count. */
 int64_t sk_deadline_ns(double seconds);
 
 /* Whether a timeout means "look and return". */

@@ -1,18 +1,18 @@
 /* How a thread waits for a future.
  *
  * A worker that waits without a timeout for a task of its own pool which nobody has begun runs it
- * itself: it would be idle otherwise, and a pool of one worker could not go on. With a timeout it does
- * not, since the task might outlast it; and not when its stack runs low. It never runs any other task:
- * that could want a mutex which the waiting task holds. In all other cases it sleeps, and a spare
- * worker takes its core.
+ * itself: it would be idle otherwise, and a pool of one worker could not go on. With a timeout it
+ * does not, since the task might outlast it; and not when its stack runs low. It never runs any
+ * other task: that could want a mutex which the waiting task holds. In all other cases it sleeps,
+ * and a spare worker takes its core.
  *
- * Cycles. A thread that waits without a timeout waits for any one of a set of futures (often of one);
- * a running future stands on the thread that runs it. Whoever is about to sleep walks the threads that
- * can be reached so: if all of them wait for ever, and every future on the way is running on one of
- * them, nobody is left who could end any of it (the OR model of Chandy, Misra and Haas, "Distributed
- * deadlock detection", 1983). A thread that does not wait for ever, or a future that is not begun, is
- * a way out. The sets are entered and walked under one lock, so the last of those who close a circle
- * finds it.
+ * Cycles. A thread that waits without a timeout waits for any one of a set of futures (often of
+ * one); a running future stands on the thread that runs it. Whoever is about to sleep walks the
+ * threads that can be reached so: if all of them wait for ever, and every future on the way is
+ * running on one of them, nobody is left who could end any of it (the OR model of Chandy, Misra
+ * and Haas, "Distributed deadlock detection", 1983). A thread that does not wait for ever, or a
+ * future that is not begun, is a way out. The sets are entered and walked under one lock, so the
+ * last of those who close a circle finds it.
  *
  * Strands are never freed: a walk may look at the thread of a task that has just ended. */
 #include "core/await.h"

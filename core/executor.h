@@ -17,7 +17,8 @@ skua_status sk_executor_check(const skua_executor *ex, const char *what);
 /* Whether skua_shutdown(SKUA_KILL) was called. */
 bool sk_executor_killed(const skua_executor *ex);
 
-/* How often skua_shutdown() has cancelled what had not begun: a map that sees it change ends early. */
+/* How often skua_shutdown() has cancelled what had not begun: a map that sees it change ends
+ * early. */
 unsigned sk_executor_cancels(const skua_executor *ex);
 
 /* A pending future of ex was begun or cancelled: there is room for one more. */
@@ -30,7 +31,8 @@ struct sk_executor_link {
 };
 void sk_life_add(struct sk_executor_link *link);
 void sk_life_remove(struct sk_executor_link *link);
-/* executor.c, for life.c: waits for what the pool has accepted, unless called by one of its tasks. */
+/* executor.c, for life.c: waits for what the pool has accepted, unless called by one of its tasks.
+ * */
 void sk_executor_at_exit(struct sk_executor_link *link);
 
 #endif

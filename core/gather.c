@@ -1,6 +1,6 @@
-/* Each future gets a watch, which fires once at its end and puts the entry at the tail of a list. The
- * list, and the waking of its reader, are under the gather's lock: a reader that got an entry may
- * close the gather at once, so who fires must be done with it by then.
+/* Each future gets a watch, which fires once at its end and puts the entry at the tail of a list.
+ * The list, and the waking of its reader, are under the gather's lock: a reader that got an entry
+ * may close the gather at once, so who fires must be done with it by then.
  *
  * A future that was handed out may be gone; the watch of one that was not is taken back under that
  * future's lock, which waits for a watch that is just firing. */

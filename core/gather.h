@@ -1,4 +1,5 @@
-/* Waiting for the first of many futures, again and again: what skua_wait and skua_as_completed share. */
+/* Waiting for the first of many futures, again and again: what skua_wait and skua_as_completed
+ * share. */
 #ifndef SK_CORE_GATHER_H
 #define SK_CORE_GATHER_H
 

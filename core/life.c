@@ -1,11 +1,12 @@
 /* The pools of a process, from the first to exit(), and through fork().
  *
- * exit() waits for accepted work: a function registered with atexit() shuts each pool down and waits,
- * but not for the pool whose task called exit(). _exit() and quick_exit() do not wait.
+ * exit() waits for accepted work: a function registered with atexit() shuts each pool down and
+ * waits, but not for the pool whose task called exit(). _exit() and quick_exit() do not wait.
  *
- * fork() leaves the child with one thread. Its copies of the parent's pools have no workers: they are
- * as good as shut down (sk_sched_here() tells), their locks may have been held and are not taken, and
- * skua_default() makes a new pool. Around fork() the lock of the list is held, so it is sound. */
+ * fork() leaves the child with one thread. Its copies of the parent's pools have no workers: they
+ * are as good as shut down (sk_sched_here() tells), their locks may have been held and are not
+ * taken, and skua_default() makes a new pool. Around fork() the lock of the list is held, so it is
+ * sound. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
-/* skua_map: the items are cut into chunks; as many jobs as there are workers (and chunks) each take
- * the next chunk, in order, until none is left. So chunks begin in the order of the items, and when an
- * item has failed, chunks behind it are simply not taken: those before it have begun, and are done
- * when the map returns.
+/* skua_map: the items are cut into chunks; as many jobs as there are workers (and chunks) each
+ * take the next chunk, in order, until none is left. So chunks begin in the order of the items,
+ * and when an item has failed, chunks behind it are simply not taken: those before it have begun,
+ * and are done when the map returns.
  *
  * After a timeout nothing may touch the caller's arrays, though items still run. Each call of the
  * function therefore has its own copy of its item and of its result, and with a timeout the copying

@@ -1,25 +1,25 @@
 /* The word:
  *
- *   bits 0-1  phase        PENDING -> RUNNING              a worker, or a waiter that runs it itself
+ *   bits 0-1  phase        PENDING -> RUNNING              a worker, or a waiter that runs it
  *                          PENDING -> CANCELLED            skua_cancel, in any thread
  *                          RUNNING -> FINISHED, CANCELLED  who began it
  *   bit 2     SLEEPERS     set by who is about to sleep on the word
  *   bit 3     LISTED       set under the lock by who adds a watch or a callback
  *
- * A phase is done when bit 1 is set, and then never changes. Each move is one read-modify-write on the
- * word, so exactly one of begin and cancel wins, and who ends it gets the flags as they were at that
- * moment: a flag set before is seen (and the sleeper woken, the lists run), and who comes later sees
- * the end instead of setting a flag. So no wake-up is lost:
+ * A phase is done when bit 1 is set, and then never changes. Each move is one read-modify-write on
+ * the word, so exactly one of begin and cancel wins, and who ends it gets the flags as they were
+ * at that moment: a flag set before is seen (and the sleeper woken, the lists run), and who comes
+ * later sees the end instead of setting a flag. So no wake-up is lost:
  *
  *   sleeper: K1 word |= SLEEPERS unless done    ender: N1 word = done, reads flags
  *            K2 sleep while the word is as set         N2 SLEEPERS ? wake all
  *
- * If N1 reads no SLEEPERS it came before K1, and K1 finds it done. Else N2 comes after N1, which has
- * changed the word: the sleeper either has not slept yet and does not, or is woken.
+ * If N1 reads no SLEEPERS it came before K1, and K1 finds it done. Else N2 comes after N1, which
+ * has changed the word: the sleeper either has not slept yet and does not, or is woken.
  *
- * Callbacks run one at a time in the order added. Who finds the list not empty, or somebody calling,
- * appends; `calling` is given up only under the lock with the list empty, so an appended callback is
- * always run by who is calling or who is about to end the future. */
+ * Callbacks run one at a time in the order added. Who finds the list not empty, or somebody
+ * calling, appends; `calling` is given up only under the lock with the list empty, so an appended
+ * callback is always run by who is calling or who is about to end the future. */
 #include "core/state.h"
 
 #include <limits.h>

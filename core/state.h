@@ -1,5 +1,6 @@
-/* The life of a future in one word, with those who wait for its end: sleepers, watches of waits over
- * many futures, and callbacks. Exactly one of begin and cancel wins; the end is told to each once. */
+/* The life of a future in one word, with those who wait for its end: sleepers, watches of waits
+ * over many futures, and callbacks. Exactly one of begin and cancel wins; the end is told to each
+ * once. */
 #ifndef SK_CORE_STATE_H
 #define SK_CORE_STATE_H
 
@@ -70,8 +71,8 @@ bool sk_state_wait(struct sk_state *state, int64_t deadline_ns);
 bool sk_state_watch(struct sk_state *state, struct sk_watch *watch);
 void sk_state_unwatch(struct sk_state *state, struct sk_watch *watch);
 
-/* Adds a callback, or runs it at once if the future is done and none of its callbacks is running. The
- * callback's memory is then the state's, freed by sk_free. */
+/* Adds a callback, or runs it at once if the future is done and none of its callbacks is running.
+ * The callback's memory is then the state's, freed by sk_free. */
 void sk_state_add_callback(struct sk_state *state, struct sk_callback *callback, skua_future *f);
 
 #endif

@@ -1,11 +1,11 @@
 /* The deque of Chase and Lev ("Dynamic circular work-stealing deque", 2005) with the orders of Le,
- * Pop, Cohen and Zappa Nardelli ("Correct and efficient work-stealing for weak memory models", 2013),
- * but with seq_cst operations in place of their fences: the same speed with gcc, several times faster
- * than clang's mfence, and ThreadSanitizer understands it.
+ * Pop, Cohen and Zappa Nardelli ("Correct and efficient work-stealing for weak memory models",
+ * 2013), but with seq_cst operations in place of their fences: the same speed with gcc, several
+ * times faster than clang's mfence, and ThreadSanitizer understands it.
  *
- * Indices are 64-bit and signed; job i lies in slot i mod capacity, for top <= i < bottom. The owner
- * alone moves bottom. top only rises, by one, by compare-and-swap: who moves it owns the job. For the
- * last job the owner competes through the same compare-and-swap.
+ * Indices are 64-bit and signed; job i lies in slot i mod capacity, for top <= i < bottom. The
+ * owner alone moves bottom. top only rises, by one, by compare-and-swap: who moves it owns the
+ * job. For the last job the owner competes through the same compare-and-swap.
  *
  *   pop:   bottom = b - 1 (P1); t = top (P2)       steal: t = top (S1); b = bottom (S2)
  *
@@ -15,9 +15,10 @@
  * after the swap; if it came before, t == b - 1 was read and the owner competes too. S1 as a mere
  * acquire would break this: a thief could pair an old top with a new bottom.
  *
- * Growing copies top .. bottom to a buffer of twice the size. Thieves may still hold the old one: its
- * slots are not written again, so what they read there is right if their compare-and-swap succeeds.
- * Old buffers are kept until the deque goes; together they are as large as the last one. */
+ * Growing copies top .. bottom to a buffer of twice the size. Thieves may still hold the old one:
+ * its slots are not written again, so what they read there is right if their compare-and-swap
+ * succeeds. Old buffers are kept until the deque goes; together they are as large as the last one.
+ * */
 #include "sched/deque.h"
 
 #include <errno.h>

@@ -1,6 +1,9 @@
 /* Guests: a thread that calls a loop works in it, in the seat of a worker, whose own thread rests
- * meanwhile; so n workers never become n + 1 busy threads. Also what a thread does, worker or guest,
- * when it is about to sleep inside a task. */
+ * meanwhile; so n workers never become n + 1 busy threads. Also what a thread does, worker or
+ * guest, when it is about to sleep inside a task. */
+#define _GNU_SOURCE
+#include <sched.h>
+
 #include "base/assert.h"
 #include "sched/idle.h"
 #include "sched/sched.h"
@@ -17,17 +20,26 @@ struct sk_guest *sk_guest_self(const struct sk_sched *sched)
     return guest;
 }
 
-/* The first seat that is not lent and not busy, the first that is not lent, or any. */
+static bool try_seat(struct sk_sched *sched, int seat)
+{
+    uint32_t none = 0;
+    SK_ATOMIC(uint32_t) *lent = &sched->workers[seat]->lent;
+    return sk_load_rlx(lent) == 0 && sk_cas_sc(lent, &none, 1);
+}
+
+/* The seat of the core that the thread runs on, so that it does not share it with the thread of
+ * another seat; else the first that is not lent and not busy, the first that is not lent, or any.
+ * */
 static int take_seat(struct sk_sched *sched)
 {
+    int cpu = sched_getcpu();
+    int here = cpu >= 0 && cpu < sched->nr_cpus ? sched->seat_of_cpu[cpu] : -1;
+    if (here >= 0 && try_seat(sched, here))
+        return here;
     for (int pass = 0; pass < 2; pass++) {
         for (int seat = 0; seat < sched->nr_workers; seat++) {
-            struct sk_worker *worker = sched->workers[seat];
-            uint32_t none = 0;
-            if (sk_load_rlx(&worker->lent) != 0 ||
-                (pass == 0 && sk_load_rlx(&worker->state) == SK_WORKER_BUSY))
-                continue;
-            if (sk_cas_sc(&worker->lent, &none, 1))
+            bool busy = sk_load_rlx(&sched->workers[seat]->state) == SK_WORKER_BUSY;
+            if ((pass == 1 || !busy) && try_seat(sched, seat))
                 return seat;
         }
     }
@@ -55,8 +67,8 @@ static void give_seat_back(const struct sk_guest *guest)
         sk_sched_check_drained(sched);
 }
 
-/* A lent seat counts as unfinished work: by the order of its RMW and this look, either the guest sees
- * the shutdown, or who ends the scheduler sees the guest (X1, X2, Y1, Y2 in sched.c). */
+/* A lent seat counts as unfinished work: by the order of its RMW and this look, either the guest
+ * sees the shutdown, or who ends the scheduler sees the guest (X1, X2, Y1, Y2 in sched.c). */
 bool sk_guest_enter(struct sk_guest *guest, struct sk_sched *sched)
 {
     guest->sched = sched;

@@ -1,5 +1,5 @@
-/* Each worker sleeps on an eventcount of its own (sched/park.h); a bitmap, one bit a slot, tells who
- * may be woken. Who publishes work by a seq_cst operation then calls sk_idle_notify:
+/* Each worker sleeps on an eventcount of its own (sched/park.h); a bitmap, one bit a slot, tells
+ * who may be woken. Who publishes work by a seq_cst operation then calls sk_idle_notify:
  *
  *   P1 publish (seq_cst)                  S1 searching += 1
  *   P2 searching != 0 ? then done         S2 look for work, for a while
@@ -9,28 +9,28 @@
  *                                         S6 sleep
  *
  * No work is lost while a worker sleeps. Take the one order of seq_cst operations. If P2 reads a
- * searcher, P2 is before its S3, hence P1 before its S5: that searcher finds this work, or other work;
- * in the second case, if it was the last searcher, it scans everything and calls notify itself
- * (sk_idle_search_end). If P2 reads none, every worker is busy, and looks before it sleeps, or is
- * past its S3. If P3 reads its bit it is woken: the bit is set after prepare, so the epoch it sleeps
- * on is older than P4's. If not, P3 is before S4, so P1 is before S5.
+ * searcher, P2 is before its S3, hence P1 before its S5: that searcher finds this work, or other
+ * work; in the second case, if it was the last searcher, it scans everything and calls notify
+ * itself (sk_idle_search_end). If P2 reads none, every worker is busy, and looks before it sleeps,
+ * or is past its S3. If P3 reads its bit it is woken: the bit is set after prepare, so the epoch
+ * it sleeps on is older than P4's. If not, P3 is before S4, so P1 is before S5.
  *
- * A worker that was woken is counted on for all the work there is, like a searcher: if it then finds
- * something, it scans for more and notifies in turn (sk_idle_pass_on). So a searcher may leave a batch
- * to one woken worker, which wakes the next, and so on.
+ * A worker that was woken is counted on for all the work there is, like a searcher: if it then
+ * finds something, it scans for more and notifies in turn (sk_idle_pass_on). So a searcher may
+ * leave a batch to one woken worker, which wakes the next, and so on.
  *
  * A bit is taken out by one compare-and-swap, so a batch of submissions wakes each sleeper once.
  *
- * Lent seats. The thread of a seat in which a guest works does not look for work; its bit stays set,
- * but notifiers skip it:
+ * Lent seats. The thread of a seat in which a guest works does not look for work; its bit stays
+ * set, but notifiers skip it:
  *
  *   P3' lent != 0 (seq_cst): skip         G1 lent -= 1     (seq_cst)
  *   P5  wanted = true (seq_cst)           G2 wanted ? then clear it and notify
  *   P6  look at all bits once more
  *
- * If P6 still reads lent, it is before G1 and so P5 before G2: the guest notifies. A worker that stops
- * searching because its seat was lent does not look at S5, and a notifier may have counted on it: it
- * scans everything instead, and notifies. */
+ * If P6 still reads lent, it is before G1 and so P5 before G2: the guest notifies. A worker that
+ * stops searching because its seat was lent does not look at S5, and a notifier may have counted
+ * on it: it scans everything instead, and notifies. */
 #include "sched/idle.h"
 
 static void words_of(struct sk_sched *sched, int *nr_words)

@@ -1,12 +1,12 @@
 /* Putting pushes onto a stack with one compare-and-swap (Treiber, 1986). Taking, under a lock that
- * nobody waits for, hands out the list `ready`; where that is empty it detaches the whole stack with
- * one exchange and turns it round. So a taker pays for contention with putters once a batch, and the
- * order stays: whatever is in ready was put before whatever is on the stack.
+ * nobody waits for, hands out the list `ready`; where that is empty it detaches the whole stack
+ * with one exchange and turns it round. So a taker pays for contention with putters once a batch,
+ * and the order stays: whatever is in ready was put before whatever is on the stack.
  *
  * The stack has no ABA problem: nodes are pushed one by one but only ever detached all together.
  *
- * While a taker holds a detached batch in its hands neither word shows it. So the last look before a
- * sleep takes the lock too, and counts an inbox that somebody is taking from as not empty. */
+ * While a taker holds a detached batch in its hands neither word shows it. So the last look before
+ * a sleep takes the lock too, and counts an inbox that somebody is taking from as not empty. */
 #include "sched/inbox.h"
 
 void sk_inbox_init(struct sk_inbox *inbox)

@@ -1,7 +1,7 @@
-/* A worker whose child was taken does not idle: it leapfrogs, taking children spawned inside the one
- * it waits for from the thief that runs it (sched/split.c). With nothing there it spins a little, and
- * then sleeps while a spare worker has its core. It never takes unrelated work: that could want a
- * mutex which the frame below holds. */
+/* A worker whose child was taken does not idle: it leapfrogs, taking children spawned inside the
+ * one it waits for from the thief that runs it (sched/split.c). With nothing there it spins a
+ * little, and then sleeps while a spare worker has its core. It never takes unrelated work: that
+ * could want a mutex which the frame below holds. */
 #include "sched/join.h"
 
 #include "base/spin.h"

@@ -5,8 +5,8 @@
  *   W3 look again     (seq_cst, caller's)   N3 epoch += 1         (release)
  *   W4 sleep while epoch == token           N4 futex wake
  *
- * The lost wake-up it avoids: the sleeper looks, finds nothing, and sleeps on after the notifier has
- * published and found nobody to wake.
+ * The lost wake-up it avoids: the sleeper looks, finds nothing, and sleeps on after the notifier
+ * has published and found nobody to wake.
  *
  * Proof. Let the one order of seq_cst operations decide between W1 and N2. If N2 comes first, N1
  * comes before W3 in that order, so W3 sees what was published. Else N2 reads a number above 0 and
@@ -16,8 +16,8 @@
  * place, if n is less than their number; which one it is does not matter to who publishes one piece
  * of work, as any of them takes it.
  *
- * An epoch that goes round 2^32 times between W2 and W4 would be missed; it takes a wake call a time,
- * minutes of them in the moment before a system call. */
+ * An epoch that goes round 2^32 times between W2 and W4 would be missed; it takes a wake call a
+ * time, minutes of them in the moment before a system call. */
 #include "sched/park.h"
 
 uint32_t sk_park_prepare(struct sk_park *park)

@@ -1,10 +1,10 @@
 /* The problem: a parallel loop that costs no more than a static one when it is balanced and no more
  * than a stealing one when it is not.
  *
- * The idea: static first, steal the rest. Each seat begins with its own contiguous block of units, the
- * same in every loop of the same shape, so data stay where they were first touched. It takes pieces
- * from the front of its block; who has run dry steals half of the back of a near victim's block.
- * Submitting pieces as jobs was rejected: n queue operations for what is one broadcast.
+ * The idea: static first, steal the rest. Each seat begins with its own contiguous block of units,
+ * the same in every loop of the same shape, so data stay where they were first touched. It takes
+ * pieces from the front of its block; who has run dry steals half of the back of a near victim's
+ * block. Submitting pieces as jobs was rejected: n queue operations for what is one broadcast.
  *
  * Handing out. Each worker has a mail word: 0, a region, or region | 1.
  *
@@ -13,10 +13,10 @@
  *     R -> 0        by the caller: withdrawn, as the worker did not come in time
  *     R|1 -> 0      by the worker: its last access to R as a participant
  *
- * The caller waits for each word not to hold R, in the order of the tree, so parents before children:
- * a parent leaves R only after it has handed R on. Mail is a hint of who is idle. Workers that were
- * busy at the start come later by roaming: they enter through the gate, a count of users with a
- * closed bit, which the caller closes at the end.
+ * The caller waits for each word not to hold R, in the order of the tree, so parents before
+ * children: a parent leaves R only after it has handed R on. Mail is a hint of who is idle.
+ * Workers that were busy at the start come later by roaming: they enter through the gate, a count
+ * of users with a closed bit, which the caller closes at the end.
  *
  * Regions are never freed while workers live: after R|1 -> 0 the worker still looks at R->done, the
  * eventcount of the caller, and a spurious wake-up of a later loop is all that can come of it.
@@ -160,8 +160,8 @@ static uint32_t work_block(struct sk_region *r, int index, struct pace *pace)
     return done;
 }
 
-/* Fills the seat's own, empty block from the nearest victim that has something; *direct is set where
- * another thread of the seat had filled it, and holds units for the caller to do itself. */
+/* Fills the seat's own, empty block from the nearest victim that has something; *direct is set
+ * where another thread of the seat had filled it, and holds units for the caller to do itself. */
 static bool steal_units(struct sk_region *r, int seat, enum sk_tier *tier, struct sk_range *direct)
 {
     const struct sk_victims *victims = &r->sched->victims[seat];

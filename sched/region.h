@@ -31,9 +31,9 @@ struct sk_region_work {
     enum sk_region_mode mode;
 };
 
-/* Runs the work with the workers of sched; the calling thread takes part, as a worker of sched or as
- * a guest in the seat of one. Blocks until it is done. False, with nothing done, where a guest comes
- * after the shutdown. */
+/* Runs the work with the workers of sched; the calling thread takes part, as a worker of sched or
+ * as a guest in the seat of one. Blocks until it is done. False, with nothing done, where a guest
+ * comes after the shutdown. */
 bool sk_region_run(struct sk_sched *sched, const struct sk_region_work *work);
 
 /* ---- for worker.c ---------------------------------------------------------------------------- */

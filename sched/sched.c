@@ -2,11 +2,11 @@
  *
  * When have all jobs ended? A shared count would be a contended line for each job. Instead each
  * worker counts what it has submitted and what it has finished, threads outside share a pair of
- * counters, and only after a shutdown the sums are compared: first all finished, then all submitted
- * (Mattern, "Algorithms for distributed termination detection", 1987). If they are equal, every job
- * submitted up to the second reading had ended before the first: a job in between would have been
- * submitted by a running one, which is itself submitted and not finished, or from outside, which the
- * shutdown flag refuses.
+ * counters, and only after a shutdown the sums are compared: first all finished, then all
+ * submitted (Mattern, "Algorithms for distributed termination detection", 1987). If they are
+ * equal, every job submitted up to the second reading had ended before the first: a job in between
+ * would have been submitted by a running one, which is itself submitted and not finished, or from
+ * outside, which the shutdown flag refuses.
  *
  *   X1 outside_submitted += 1 (seq_cst)        Y1 shutdown = true         (seq_cst)
  *   X2 shutdown ? then take back and refuse    Y2 read outside_submitted  (seq_cst)
@@ -32,8 +32,8 @@ enum {
     DEQUE_CAPACITY = 256
 };
 
-/* An idle worker looks for work for 400 us before it sleeps. With more workers than processing units
- * it would take time from those who work. */
+/* An idle worker looks for work for 400 us before it sleeps. With more workers than processing
+ * units it would take time from those who work. */
 static const struct sk_spin_limits idle_spin = { 5000, 395000 };
 static const struct sk_spin_limits crowded_spin = { 2000, 20000 };
 
@@ -88,6 +88,7 @@ static void sched_free(struct sk_sched *sched)
     sk_free(sched->places);
     sk_free(sched->victims);
     sk_free(sched->victim_numbers);
+    sk_free(sched->seat_of_cpu);
     sk_free((void *)sched->spares);
     sk_free(sched->name);
     sk_free(sched);
@@ -102,8 +103,13 @@ static int allocate(struct sk_sched *sched, int n)
     sched->victims = sk_calloc(count, sizeof *sched->victims);
     sched->victim_numbers = sk_calloc(count * count, sizeof *sched->victim_numbers);
     sched->spares = sk_calloc(SK_SCHED_SPARES, sizeof *sched->spares);
-    if (sched->workers == NULL || sched->places == NULL || sched->victims == NULL ||
-        sched->victim_numbers == NULL || sched->spares == NULL)
+    for (int i = 0; i < sched->topo.nr_pus; i++) {
+        if (sched->topo.pus[i].os >= sched->nr_cpus)
+            sched->nr_cpus = sched->topo.pus[i].os + 1;
+    }
+    sched->seat_of_cpu = sk_calloc((size_t)sched->nr_cpus, sizeof(int));
+    if (sched->seat_of_cpu == NULL || sched->workers == NULL || sched->places == NULL ||
+        sched->victims == NULL || sched->victim_numbers == NULL || sched->spares == NULL)
         return -ENOMEM;
     sched->nr_workers = n;
     for (int i = 0; i < n; i++) {
@@ -132,6 +138,21 @@ static int start_threads(struct sk_sched *sched, int *error)
     return started;
 }
 
+/* For each CPU the first worker that is pinned to its core. */
+static void find_seats(struct sk_sched *sched)
+{
+    const struct sk_topo *topo = &sched->topo;
+    for (int cpu = 0; cpu < sched->nr_cpus; cpu++)
+        sched->seat_of_cpu[cpu] = -1;
+    for (int seat = sched->nr_workers - 1; seat >= 0; seat--) {
+        const struct sk_place *place = &sched->places[seat];
+        for (int i = 0; place->pinned && i < topo->nr_pus; i++) {
+            if (topo->pus[i].core == topo->pus[place->pu].core)
+                sched->seat_of_cpu[topo->pus[i].os] = seat;
+        }
+    }
+}
+
 /* What depends on the number of workers, and then the gate. */
 static void open_gate(struct sk_sched *sched, int nr_workers, skua_bind bind)
 {
@@ -141,6 +162,7 @@ static void open_gate(struct sk_sched *sched, int nr_workers, skua_bind bind)
         sched->victims[i].worker = sched->victim_numbers + (size_t)i * (size_t)nr_workers;
         sk_victims_init(&sched->victims[i], &sched->topo, sched->places, nr_workers, i);
     }
+    find_seats(sched);
     bool crowded = nr_workers > sched->topo.nr_pus ||
                    (sched->topo.quota > 0 && nr_workers > (int)(sched->topo.quota + 0.25));
     sched->spin = crowded ? crowded_spin : idle_spin;

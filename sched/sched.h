@@ -44,6 +44,8 @@ struct sk_sched {
     struct sk_place *places;    /* [nr_workers] */
     struct sk_victims *victims; /* [nr_workers] */
     int *victim_numbers;        /* the victims' storage */
+    int *seat_of_cpu;           /* [nr_cpus] the first worker pinned to each, or -1 */
+    int nr_cpus;
     struct sk_spin_limits spin; /* how long an idle worker looks for work before it sleeps */
     char *name;
     int (*init)(void *arg);

@@ -1,7 +1,7 @@
 /* Two numbers, under the scheduler's lock: nr_blocked workers sleep inside tasks, nr_standing_in
- * spares are on duty. Who goes to sleep calls up a spare if there are fewer on duty than sleepers. A
- * spare that comes to look for work and finds more on duty than sleepers goes off duty. So a spare
- * finishes what it runs, and nobody waits for it. */
+ * spares are on duty. Who goes to sleep calls up a spare if there are fewer on duty than sleepers.
+ * A spare that comes to look for work and finds more on duty than sleepers goes off duty. So a
+ * spare finishes what it runs, and nobody waits for it. */
 #include "sched/spare.h"
 
 #include "base/mem.h"

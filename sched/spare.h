@@ -1,5 +1,5 @@
-/* Spare workers: threads that stand in for workers which sleep inside a task, so that the pool keeps
- * as many running as it has cores. Made when first needed, kept until the scheduler goes. */
+/* Spare workers: threads that stand in for workers which sleep inside a task, so that the pool
+ * keeps as many running as it has cores. Made when first needed, kept until the scheduler goes. */
 #ifndef SK_SCHED_SPARE_H
 #define SK_SCHED_SPARE_H
 

@@ -3,24 +3,24 @@
  *     entries   0 ... tail ... split ... head
  *               stolen  shared   private
  *
- * One 64-bit word holds tail and split, and all moves are compare-and-swaps on it: thieves move tail
- * up by one, the owner moves split up (publish) or down (reclaim). So thief and owner never disagree
- * about an entry, without a fence. Push and pop of private entries touch only the owner's own line
- * and look at one flag, `asked`, that thieves raise when they find nothing shared.
+ * One 64-bit word holds tail and split, and all moves are compare-and-swaps on it: thieves move
+ * tail up by one, the owner moves split up (publish) or down (reclaim). So thief and owner never
+ * disagree about an entry, without a fence. Push and pop of private entries touch only the owner's
+ * own line and look at one flag, `asked`, that thieves raise when they find nothing shared.
  *
  * An entry is reused only after it was popped, and a stolen one is popped only when it is DONE, the
  * thief's last access to it. So a thief reads the entry after its compare-and-swap, and it does not
  * matter if the word had changed and come back in between.
  *
- * Children may be synced in any order: one that is not the youngest becomes a hole (fn == NULL) that
- * is popped when it comes to lie on top. Thieves who claim a hole mark it DONE.
+ * Children may be synced in any order: one that is not the youngest becomes a hole (fn == NULL)
+ * that is popped when it comes to lie on top. Thieves who claim a hole mark it DONE.
  *
- * Leapfrogging (Wagner and Calder, 1993): who waits for entry e takes only children spawned inside e.
- * The thief T that runs e had base entries when it began, so those at or above base belong to e as
- * long as T is in e. The word's tag makes that exact: T adds one to its own tag before it marks e
- * DONE. A waiter reads T's word, then sees e not DONE, then swaps. If T left e after the waiter read
- * the word, the tag has changed and the swap fails; if T had added to the tag before, every child of
- * e was synced, so the word it read shares nothing at or above base.
+ * Leapfrogging (Wagner and Calder, 1993): who waits for entry e takes only children spawned inside
+ * e. The thief T that runs e had base entries when it began, so those at or above base belong to e
+ * as long as T is in e. The word's tag makes that exact: T adds one to its own tag before it marks
+ * e DONE. A waiter reads T's word, then sees e not DONE, then swaps. If T left e after the waiter
+ * read the word, the tag has changed and the swap fails; if T had added to the tag before, every
+ * child of e was synced, so the word it read shares nothing at or above base.
  *
  * The word: tag 24 bits, tail 20 bits, split 20 bits. */
 #include "sched/split.h"

@@ -2,8 +2,8 @@
  * tier from the nearest, each tier from another starting point each time, so that thieves spread.
  * Every 64th look begins with the inbox, so that a worker that feeds itself cannot starve it.
  *
- * Tries in a tier are bounded except in a thorough look: on hundreds of cores a sweep over all lines
- * would take longer than the work it finds. */
+ * Tries in a tier are bounded except in a thorough look: on hundreds of cores a sweep over all
+ * lines would take longer than the work it finds. */
 #include "sched/victim.h"
 
 enum {

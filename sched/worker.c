@@ -1,6 +1,7 @@
-/* The life of a worker: look for work, run it; with none, look on for a while; then sleep. The search
- * begins with the mail alone, for the time in which a program between two loops comes back with the
- * next one: a sweep over the other workers would cost the region a few cache misses. */
+/* The life of a worker: look for work, run it; with none, look on for a while; then sleep. After a
+ * loop the search begins with the mail alone, for the time in which a program between two loops
+ * comes back with the next one: a sweep over the other workers would cost the region a few cache
+ * misses. */
 #define _GNU_SOURCE
 #include "sched/worker.h"
 
@@ -87,12 +88,9 @@ static bool sweep(struct sk_worker *worker)
     return false;
 }
 
-/* Looks for work without sleeping. True if it did something; false when it is time to sleep. */
-static bool search(struct sk_worker *worker)
+/* After a loop: the next one, if it comes at once. */
+static bool next_loop(struct sk_worker *worker)
 {
-    struct sk_sched *sched = worker->sched;
-    struct sk_spin spin = { 0, 0 };
-    uint32_t interval = SWEEP_TURNS, next = 0;
     for (int i = 0; i < MAIL_TURNS; i++) {
         if (has_mail(worker)) {
             sk_region_answer(worker);
@@ -100,6 +98,15 @@ static bool search(struct sk_worker *worker)
         }
         sk_pause();
     }
+    return false;
+}
+
+/* Looks for work without sleeping. True if it did something; false when it is time to sleep. */
+static bool search(struct sk_worker *worker)
+{
+    struct sk_sched *sched = worker->sched;
+    struct sk_spin spin = { 0, 0 };
+    uint32_t interval = SWEEP_TURNS, next = 0;
     sk_idle_search_begin(sched);
     for (uint32_t turn = 0; !is_lent(worker); turn++) {
         if (has_mail(worker)) {
@@ -120,8 +127,8 @@ static bool search(struct sk_worker *worker)
     return false;
 }
 
-/* Looks for work a last time, and sleeps if there is none. True if a notifier woke it, who counts on
- * it for all the work that there is. */
+/* Looks for work a last time, and sleeps if there is none. True if a notifier woke it, who counts
+ * on it for all the work that there is. */
 static bool sleep_or_work(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
@@ -151,8 +158,8 @@ static bool work_once(struct sk_worker *worker, bool counted_on)
         if (counted_on)
             sk_idle_pass_on(sched);
         sk_region_answer(worker);
-        if (search(worker))
-            return false;
+        while (next_loop(worker)) {
+        }
     }
     if (!is_lent(worker)) {
         if (sk_victim_find(worker, &find, false)) {

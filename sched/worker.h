@@ -1,5 +1,5 @@
-/* A worker: a thread that runs jobs, with its deques. Regular workers have a seat each, a number and
- * a core; spare workers stand in for a worker that waits inside a task, under its number. */
+/* A worker: a thread that runs jobs, with its deques. Regular workers have a seat each, a number
+ * and a core; spare workers stand in for a worker that waits inside a task, under its number. */
 #ifndef SK_SCHED_WORKER_H
 #define SK_SCHED_WORKER_H
 

@@ -60,7 +60,7 @@ typedef enum skua_fault {
 
 /** What went wrong. Strings are never NULL. */
 typedef struct skua_error {
-    skua_status status;
+    skua_status status;    /**< how the call or task ended */
     int code;              /**< what the task returned, or the worker's exit code */
     skua_fault fault;      /**< for SKUA_CRASHED and SKUA_EXPIRED: what became of the process */
     bool certain;          /**< false where the fault is only the likeliest reading */

@@ -72,21 +72,21 @@ SKUA_API skua_executor *skua_default(void);
  * @param ex a pool; NULL gives 0. */
 SKUA_API int skua_workers(const skua_executor *ex);
 
-/** Submits fn(arg, NULL). Any thread, tasks and callbacks included. Blocks only where the pool has a
- * max_pending, and never in a task of that pool.
+/** Submits fn(arg, NULL). Any thread, tasks and callbacks included. Blocks only where the pool has
+ * a max_pending, and never in a task of that pool.
  * @param ex where to run it.
  * @param fn what to run.
  * @param arg passed as it is; it must live until the task has ended.
- * @return never NULL: a future that is yours to release, once. One that was refused is done already,
- * with SKUA_INVALID (NULL executor or function), SKUA_SHUTDOWN, a broken pool's status, or
- * SKUA_NO_MEMORY. */
+ * @return never NULL: a future that is yours to release, once. One that was refused is done
+ * already, with SKUA_INVALID (NULL executor or function), SKUA_SHUTDOWN, a broken pool's status,
+ * or SKUA_NO_MEMORY. */
 SKUA_API skua_future *skua_submit(skua_executor *ex, skua_fn *fn, void *arg);
 
 /** Submits a task with its sizes, name, priority and limit. As skua_submit() otherwise.
  * @param ex where to run it.
- * @param task what to run: the struct, its name and arg_size bytes of its arg are copied. SKUA_INVALID
- * also for NULL, an unknown priority, a negative or NaN time_limit, an arg_size without arg, a drop
- * without result_size, or sizes too large to add up. */
+ * @param task what to run: the struct, its name and arg_size bytes of its arg are copied.
+ * SKUA_INVALID also for NULL, an unknown priority, a negative or NaN time_limit, an arg_size
+ * without arg, a drop without result_size, or sizes too large to add up. */
 SKUA_API skua_future *skua_submit_task(skua_executor *ex, const skua_task *task);
 
 /** Flags of skua_shutdown(). */

@@ -13,6 +13,10 @@
 #define SKUA_PRINTF(f, a)
 #endif
 
+/** @def SKUA_BEGIN_DECLS
+ * Before declarations that C++ is to see as C. */
+/** @def SKUA_END_DECLS
+ * After them. */
 #ifdef __cplusplus
 #define SKUA_BEGIN_DECLS extern "C" {
 #define SKUA_END_DECLS   }

@@ -8,8 +8,8 @@
  * failure that nobody looked at, by skua_result() or skua_exception(), is printed as one line on
  * stderr when the last reference goes.
  *
- * Timeouts are in seconds on the monotonic clock. 0, negative and NaN look and return; SKUA_FOREVER,
- * and whatever is too large to count, wait.
+ * Timeouts are in seconds on the monotonic clock. 0, negative and NaN look and return;
+ * SKUA_FOREVER, and whatever is too large to count, wait.
  *
  * Waiting inside a task never blocks its pool: the waiting worker runs the awaited task itself if
  * nobody has begun it, or else hands its core to another thread until it is done.
@@ -78,16 +78,16 @@ SKUA_API bool skua_running(const skua_future *f);
  * @param f a future; NULL gives false. */
 SKUA_API bool skua_done(const skua_future *f);
 
-/** Waits until @p f is done, then copies its result out: as often as you like, from any thread. With
- * skua_task.drop the result is handed over instead, once.
+/** Waits until @p f is done, then copies its result out: as often as you like, from any thread.
+ * With skua_task.drop the result is handed over instead, once.
  * @param f the future.
  * @param out where to; untouched unless SKUA_OK is returned.
  * @param size the task's result_size; 0, with @p out NULL, only waits for a task without result.
  * @param timeout seconds.
  * @return SKUA_OK; the task's own end: SKUA_FAILED, SKUA_CANCELLED, SKUA_EXPIRED, or why it was
  * refused; SKUA_TIMEOUT; SKUA_INVALID (NULL, or a wrong size, at once); SKUA_INVALID_STATE where a
- * result with a drop was taken before; SKUA_DEADLOCK where a task waits for itself; SKUA_SHUTDOWN in
- * the child of a fork(), where the task's workers do not exist. */
+ * result with a drop was taken before; SKUA_DEADLOCK where a task waits for itself; SKUA_SHUTDOWN
+ * in the child of a fork(), where the task's workers do not exist. */
 SKUA_API skua_status skua_result(skua_future *f, void *out, size_t size, double timeout);
 
 /** Waits until @p f is done and tells why it did not succeed. Any thread.
@@ -97,9 +97,9 @@ SKUA_API skua_status skua_result(skua_future *f, void *out, size_t size, double 
  * SKUA_TIMEOUT if it is not done, SKUA_CANCELLED, or as skua_result(). */
 SKUA_API const skua_error *skua_exception(skua_future *f, double timeout);
 
-/** Calls fn(f, ctx) once f is done: in the order added, one at a time, also those added while others
- * run; in the thread that finished or cancelled f; at once, here, if f is done and no callback of it
- * is running. Those who wait for f are woken before. Any thread; does not wait.
+/** Calls fn(f, ctx) once f is done: in the order added, one at a time, also those added while
+ * others run; in the thread that finished or cancelled f; at once, here, if f is done and no
+ * callback of it is running. Those who wait for f are woken before. Any thread; does not wait.
  * @param f the future. Inside @p fn it is not yours to release.
  * @param fn what to call; it may use all of skua, and may release the last reference.
  * @param ctx given back to @p fn.

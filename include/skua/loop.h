@@ -1,8 +1,8 @@
 /** @file loop.h
  * Loops, on threads: an index range cut into pieces that workers run, near where they ran before.
  *
- * Each worker starts on its own contiguous block of the range, the same one each time, and helps its
- * neighbours when it has run dry. The calling thread works too. Loops may nest; no threads are
+ * Each worker starts on its own contiguous block of the range, the same one each time, and helps
+ * its neighbours when it has run dry. The calling thread works too. Loops may nest; no threads are
  * added. A loop equals its serial loop: see each function.
  *
  * The idea of a home block with stealing of the rest follows Olivier et al. and NUMA-WS (Deters et
@@ -76,10 +76,10 @@ typedef enum skua_schedule {
 
 /** How to run a loop. Zero fields, or NULL for the struct, mean the usual. */
 typedef struct skua_loop {
-    skua_schedule schedule;
-    size_t grain;         /**< no piece is smaller, but for one tail; 0: found while running */
-    bool reproducible;    /**< reductions: the same bits for any number of workers */
-    const void *identity; /**< reductions: what an accumulator starts from; NULL: zero bytes */
+    skua_schedule schedule; /**< how the range is handed out */
+    size_t grain;           /**< no piece is smaller, but for one tail; 0: found while running */
+    bool reproducible;      /**< reductions: the same bits for any number of workers */
+    const void *identity;   /**< reductions: what an accumulator starts from; NULL: zero bytes */
 } skua_loop;
 
 /** Runs body over [begin, end), and waits; equals
@@ -88,9 +88,9 @@ typedef struct skua_loop {
             if (body(i, i + 1, ctx) != 0)
                 return SKUA_FAILED;
 
- * with the indices gathered into pieces, in any order, some at the same time. Any thread: the caller
- * runs pieces too. With SKUA_STATIC a worker that is busy with something else has its block done by
- * the caller.
+ * with the indices gathered into pieces, in any order, some at the same time. Any thread: the
+ * caller runs pieces too. With SKUA_STATIC a worker that is busy with something else has its block
+ * done by the caller.
  * @param ex a thread pool.
  * @param begin first index.
  * @param end one past the last index; equal to @p begin does nothing.

@@ -53,8 +53,8 @@ typedef struct skua_map_options {
  * @param n how many; 0 returns at once.
  * @param o chunking, or NULL.
  * @param timeout seconds; what has not begun by then never begins.
- * @return SKUA_OK; SKUA_FAILED with the error of the lowest failing item, always: items before it are
- * all done, those after it did not run if they had not begun; SKUA_TIMEOUT; SKUA_CANCELLED by
+ * @return SKUA_OK; SKUA_FAILED with the error of the lowest failing item, always: items before it
+ * are all done, those after it did not run if they had not begun; SKUA_TIMEOUT; SKUA_CANCELLED by
  * skua_shutdown(SKUA_CANCEL_FUTURES); SKUA_SHUTDOWN; a broken pool's status; SKUA_INVALID;
  * SKUA_NO_MEMORY. */
 SKUA_API skua_status skua_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_size,

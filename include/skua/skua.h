@@ -16,7 +16,8 @@
  * Five rules hold everywhere:
  *
  * 1. SKUA_OK is 0. Whatever can fail returns a skua_status; skua_last_error() has the words.
- * 2. Whatever can block takes its timeout last, in seconds: 0 looks and returns, SKUA_FOREVER waits.
+ * 2. Whatever can block takes its timeout last, in seconds: 0 looks and returns, SKUA_FOREVER
+ * waits.
  * 3. A zero field in an option struct, or NULL for the struct, means the usual.
  * 4. A future you were given is yours to release, once. Releasing it neither waits nor cancels.
  * 5. Every function may be called from any thread, from inside tasks and from done callbacks. */

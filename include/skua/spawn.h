@@ -47,7 +47,7 @@ SKUA_BEGIN_DECLS
 
 /** A child, in its parent's frame. Nothing in it is yours to read. */
 typedef struct skua_child {
-    void *opaque[8];
+    void *opaque[8]; /**< skua's own */
 } skua_child;
 
 /** Lets fn(arg) run on another worker, or at the latest in skua_sync(). Inside a task, loop body or

@@ -2,8 +2,8 @@
  * Tasks: C functions that an executor runs, and what they may say about how it went.
  *
  * A task reads its argument, writes its result and returns 0, or skua_fail(). The same function
- * serves every kind of executor: when sizes are given, the argument is a copy made at submission and
- * the result is memory of the future's own.
+ * serves every kind of executor: when sizes are given, the argument is a copy made at submission
+ * and the result is memory of the future's own.
  *
  * @code
  * #include <skua/skua.h>
@@ -53,8 +53,8 @@ typedef enum skua_priority {
 
 /** A task and how to run it. Zero fields mean the usual; only fn must be given. */
 typedef struct skua_task {
-    skua_fn *fn;
-    void *arg;
+    skua_fn *fn;                /**< what to run */
+    void *arg;                  /**< given to fn */
     size_t arg_size;            /**< bytes of arg copied at submission; 0 passes the pointer */
     size_t result_size;         /**< bytes of result, zero at first; 0: result is NULL */
     void (*drop)(void *result); /**< called on a result that nobody took; with it, taking is once */
@@ -73,8 +73,10 @@ typedef struct skua_task {
  * @param format printf format of the message, of which 400 bytes are kept. */
 SKUA_API int skua_fail_at(const char *where, int code, const char *format, ...) SKUA_PRINTF(3, 4);
 
+/** @cond */
 #define SKUA_STR_(x)   #x
 #define SKUA_STR(x)    SKUA_STR_(x)
+/** @endcond */
 /** skua_fail(code, format, ...): skua_fail_at() with the place of the call. */
 #define skua_fail(...) skua_fail_at(__FILE__ ":" SKUA_STR(__LINE__), __VA_ARGS__)
 
@@ -83,8 +85,8 @@ SKUA_API int skua_fail_at(const char *where, int code, const char *format, ...) 
 SKUA_API bool skua_stopping(void);
 
 /** The number of the worker that calls it: 0 .. workers-1, or -1 on a thread that is no worker. A
- * thread that takes part in a loop it started has the number of the worker it stands in for. While a
- * task waits inside skua, another thread may run tasks under its number. Never blocks. */
+ * thread that takes part in a loop it started has the number of the worker it stands in for. While
+ * a task waits inside skua, another thread may run tasks under its number. Never blocks. */
 SKUA_API int skua_worker(void);
 
 SKUA_END_DECLS

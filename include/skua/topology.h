@@ -1,8 +1,9 @@
 /** @file topology.h
  * Where workers sit.
  *
- * Workers are pinned to the cores that this process may use: those in its cgroup and in its affinity
- * mask. The calling thread's own affinity is never changed. SKUA_DISPLAY=1 prints what was found.
+ * Workers are pinned to the cores that this process may use: those in its cgroup and in its
+ * affinity mask. The calling thread's own affinity is never changed. SKUA_DISPLAY=1 prints what
+ * was found.
  *
  * @code
  * #include <skua/skua.h>

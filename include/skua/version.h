@@ -16,9 +16,9 @@
 
 #include "skua/export.h"
 
-#define SKUA_VERSION_MAJOR 0
-#define SKUA_VERSION_MINOR 1
-#define SKUA_VERSION_PATCH 0
+#define SKUA_VERSION_MAJOR 0 /**< of 0.1.0: the 0 */
+#define SKUA_VERSION_MINOR 1 /**< of 0.1.0: the 1 */
+#define SKUA_VERSION_PATCH 0 /**< of 0.1.0: the last 0 */
 /** The version of the headers a program was compiled with. */
 #define SKUA_VERSION       "0.1.0"
 

@@ -49,8 +49,8 @@ typedef enum skua_when {
     SKUA_ALL_COMPLETED    /**< all are done */
 } skua_when;
 
-/** Waits for some or all of @p n futures. Any thread; the array is left as it is: ask skua_done() of
- * each.
+/** Waits for some or all of @p n futures. Any thread; the array is left as it is: ask skua_done()
+ * of each.
  * @param fs the futures, which must live until it returns.
  * @param n how many; with 0, or only NULLs, it returns at once.
  * @param when for which of them.
