@@ -33,9 +33,10 @@ bool sk_env_int(const char *name, long min, long max, long *out)
     if (text == NULL || *text == '\0')
         return false;
     char *end;
+    bool plain = *text == '-' || (*text >= '0' && *text <= '9'); /* strtol would skip blanks */
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (end != text && *end == '\0' && errno == 0 && value >= min && value <= max) {
+    if (plain && end != text && *end == '\0' && errno == 0 && value >= min && value <= max) {
         *out = value;
         return true;
     }

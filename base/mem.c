@@ -28,7 +28,9 @@ void *sk_alloc(size_t size)
 
 void *sk_calloc(size_t n, size_t size)
 {
-    return allowed(size) ? calloc(n, size) : NULL;
+    if (n > 0 && size > SIZE_MAX / n)
+        return NULL;
+    return allowed(n * size) ? calloc(n, size) : NULL;
 }
 
 void *sk_alloc_lines(size_t size)

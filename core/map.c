@@ -309,8 +309,7 @@ skua_status skua_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_s
     struct sk_sched *sched = sk_executor_sched(ex);
     size_t usual = n / ((size_t)sched->nr_workers * CHUNKS_A_WORKER);
     struct map wanted = {
-        .ex = ex,
-        .fn = fn, .in = in, .out = out, .in_size = in_size, .out_size = out_size
+        .ex = ex, .fn = fn, .in = in, .out = out, .in_size = in_size, .out_size = out_size
     };
     wanted.n = n;
     wanted.cancels = sk_executor_cancels(ex);

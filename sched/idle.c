@@ -28,9 +28,11 @@
  *   P5  wanted = true (seq_cst)           G2 wanted ? then clear it and notify
  *   P6  look at all bits once more
  *
- * If P6 still reads lent, it is before G1 and so P5 before G2: the guest notifies. A worker that
- * stops searching because its seat was lent does not look at S5, and a notifier may have counted
- * on it: it scans everything instead, and notifies. */
+ * If P6 still reads lent, it is before G1 and so P5 before G2: the guest notifies.
+ *
+ * A worker that stops searching for a loop, because there is mail, because it roams into one, or
+ * because its seat was lent, does not look at S5, and a notifier may have counted on it: it scans
+ * everything instead, and notifies. */
 #include "sched/idle.h"
 
 static void words_of(struct sk_sched *sched, int *nr_words)

@@ -272,9 +272,22 @@ static bool has_units(struct sk_region *r)
     return false;
 }
 
+/* Takes part as a roamer: busy, since a static loop inside a piece must not wait for this worker to
+ * come for its block. */
+static bool participate_busy(struct sk_region *r, int own_seat, struct sk_worker *self)
+{
+    if (self == NULL)
+        return participate(r, own_seat, NULL);
+    uint32_t before = sk_load_rlx(&self->state);
+    sk_store_rlx(&self->state, SK_WORKER_BUSY);
+    bool done = participate(r, own_seat, &self->stats);
+    sk_store_rlx(&self->state, before);
+    return done;
+}
+
 /* Helps with one region of the chain. Where `only_in` is given, only while that region's worker
  * `seat` is in it: then whatever is open in its chain was begun inside that region. */
-static bool help_chain(struct sk_region_chain *chain, int own_seat, struct sk_stats *stats,
+static bool help_chain(struct sk_region_chain *chain, int own_seat, struct sk_worker *self,
                        struct sk_region *only_in, int seat)
 {
     struct sk_region *r = sk_load_acq(&chain->first); /* C2: pairs with C1 */
@@ -285,7 +298,7 @@ static bool help_chain(struct sk_region_chain *chain, int own_seat, struct sk_st
         if (only_in != NULL)
             fits = fits &&
                    sk_load_acq(&only_in->sched->workers[seat]->mail) == ((uintptr_t)only_in | 1);
-        bool done = fits && participate(r, own_seat, stats);
+        bool done = fits && participate_busy(r, own_seat, self);
         gate_leave(r);
         if (done)
             return true;
@@ -295,8 +308,9 @@ static bool help_chain(struct sk_region_chain *chain, int own_seat, struct sk_st
 
 bool sk_region_help(struct sk_worker *worker, struct sk_region_chain *chain)
 {
-    return sk_load_rlx(&chain->first) != NULL &&
-           help_chain(chain, worker->seat, &worker->stats, NULL, 0);
+    if (sk_load_rlx(&chain->first) == NULL)
+        return false;
+    return help_chain(chain, worker->seat, worker, NULL, 0);
 }
 
 /* ---- the caller ------------------------------------------------------------------------------ */
@@ -325,7 +339,7 @@ static void sleep_for(struct sk_region *r, int seat, bool sure)
     }
 }
 
-static void wait_for_seat(struct sk_region *r, int own_seat, int seat, struct sk_stats *stats)
+static void wait_for_seat(struct sk_region *r, int own_seat, int seat, struct sk_worker *self)
 {
     struct sk_worker *worker = r->sched->workers[seat];
     struct sk_spin spin = { 0, 0 };
@@ -336,7 +350,7 @@ static void wait_for_seat(struct sk_region *r, int own_seat, int seat, struct sk
                             sk_load_rlx(&worker->state) != SK_WORKER_BUSY;
         if (!begun && !waits_for_it && sk_cas_rlx(&worker->mail, &posted, 0))
             return; /* relaxed: the worker has seen nothing of it */
-        if (begun && help_chain(&worker->regions, own_seat, stats, r, seat))
+        if (begun && help_chain(&worker->regions, own_seat, self, r, seat))
             spin = (struct sk_spin){ 0, 0 };
         else if (sk_spin_turn(&spin, sk_join_spin))
             sleep_for(r, seat, begun);
@@ -354,14 +368,14 @@ static void do_left_blocks(struct sk_region *r, int last)
     }
 }
 
-static void finish(struct sk_region *r, int own_seat, struct sk_stats *stats)
+static void finish(struct sk_region *r, int own_seat, struct sk_worker *self)
 {
     int n = r->sched->nr_workers;
     bool blocks = r->work.mode == SK_REGION_BLOCKS;
     if (blocks)
         do_left_blocks(r, FAN_OUT); /* the others may yet be given it by their parents */
     for (int rank = 1; rank < n; rank++)
-        wait_for_seat(r, own_seat, (own_seat + rank) % n, stats);
+        wait_for_seat(r, own_seat, (own_seat + rank) % n, self);
     if (blocks)
         do_left_blocks(r, n);
     uint32_t gate = sk_load_rlx(&r->gate);
@@ -392,7 +406,7 @@ static void run_alone(const struct sk_region_work *work)
 }
 
 static void run_in_seat(struct sk_sched *sched, const struct sk_region_work *work, int seat,
-                        struct sk_region_chain *chain, struct sk_stats *stats)
+                        struct sk_region_chain *chain, struct sk_worker *self)
 {
     struct sk_region *r = NULL;
     if (sched->nr_workers > 1 && work->nr_units > 1 && chain != NULL)
@@ -407,8 +421,8 @@ static void run_in_seat(struct sk_sched *sched, const struct sk_region_work *wor
     set_blocks(r);
     sk_store_rel(&r->gate, 0); /* T3: publishes the work; pairs with T1 */
     hand_out(r, 0);
-    participate(r, seat, stats);
-    finish(r, seat, stats);
+    participate(r, seat, self != NULL ? &self->stats : NULL);
+    finish(r, seat, self);
     chain_pop(chain);
 }
 
@@ -419,7 +433,7 @@ bool sk_region_run(struct sk_sched *sched, const struct sk_region_work *work)
     if (guest != NULL) {
         run_in_seat(sched, work, guest->seat, guest->chain, NULL);
     } else if (worker != NULL && worker->sched == sched) {
-        run_in_seat(sched, work, worker->seat, &worker->regions, &worker->stats);
+        run_in_seat(sched, work, worker->seat, &worker->regions, worker);
     } else {
         if (!sk_guest_enter(&visit, sched))
             return false;

@@ -317,6 +317,9 @@ bool sk_sched_wait(struct sk_sched *sched, int64_t deadline_ns)
         uint32_t token = sk_park_prepare(&sched->exited);
         if (sk_load_sc(&sched->alive) == 0) {
             sk_park_cancel(&sched->exited);
+        } else if (deadline_ns <= 0) {
+            sk_park_cancel(&sched->exited);
+            in_time = false;
         } else {
             sk_worker_block_begin();
             in_time = sk_park_wait(&sched->exited, token, deadline_ns);

@@ -20,28 +20,33 @@ static bool too_many(struct sk_sched *sched)
     return sk_load_rlx(&sched->nr_standing_in) > sk_load_rlx(&sched->nr_blocked);
 }
 
-/* Starts a new spare for the seat; under the lock. */
-static void start_spare_locked(struct sk_sched *sched, int seat)
+/* A new spare, without a thread, and off duty; under the lock. */
+static struct sk_worker *add_spare_locked(struct sk_sched *sched, int seat)
 {
     int index = sk_load_rlx(&sched->nr_spares);
     if (index == SK_SCHED_SPARES)
-        return;
+        return NULL;
     struct sk_worker *spare = sk_sched_worker_open(sched, sched->nr_workers + index, seat, true);
     if (spare == NULL)
-        return;
-    sk_init(&spare->on_duty, true);
-    sk_add_rlx(&sched->alive, 1); /* relaxed: the caller is alive too */
-    add(&sched->nr_standing_in, 1);
-    sk_store_rel(&sched->spares[index],
-                 spare); /* V1: publishes the worker; pairs with its readers */
+        return NULL;
+    spare->has_thread = false;
+    sk_store_rel(&sched->spares[index], spare); /* V1: publishes it; pairs with sk_sched_worker */
     sk_store_rel(&sched->nr_spares, index + 1);
+    return spare;
+}
+
+/* Gives an off-duty spare its thread, if it has none yet. */
+static bool has_thread_locked(struct sk_sched *sched, struct sk_worker *spare)
+{
+    if (spare->has_thread)
+        return true;
+    sk_add_rlx(&sched->alive, 1); /* relaxed: the caller is alive too */
+    spare->has_thread = true;     /* before the thread: close joins those that have one */
     if (sk_thread_start(&spare->thread, sk_worker_main, spare) == 0)
-        return;
-    /* Nobody has more than looked at it: it stays as an empty worker that is always off duty. */
-    sk_store_rlx(&spare->on_duty, false);
+        return true;
     spare->has_thread = false;
     sk_sub_rlx(&sched->alive, 1);
-    add(&sched->nr_standing_in, -1);
+    return false;
 }
 
 void sk_spare_relieve(struct sk_sched *sched, int seat)
@@ -51,13 +56,20 @@ void sk_spare_relieve(struct sk_sched *sched, int seat)
     add(&sched->nr_blocked, 1);
     if (sk_load_rlx(&sched->nr_standing_in) < sk_load_rlx(&sched->nr_blocked)) {
         spare = sched->off_duty;
-        if (spare != NULL) {
+        if (spare != NULL)
             sched->off_duty = spare->next_spare;
-            spare->seat = seat;
+        else
+            spare = add_spare_locked(sched, seat);
+    }
+    if (spare != NULL) {
+        spare->seat = seat;
+        sk_store_sc(&spare->on_duty, true); /* D1: publishes seat; pairs with D2 */
+        if (has_thread_locked(sched, spare)) {
             add(&sched->nr_standing_in, 1);
-            sk_store_sc(&spare->on_duty, true); /* D1: publishes seat; pairs with D2 */
-        } else {
-            start_spare_locked(sched, seat);
+        } else { /* it is tried again when the next one is needed */
+            sk_store_rlx(&spare->on_duty, false);
+            spare->next_spare = sched->off_duty;
+            sched->off_duty = spare;
         }
     }
     sk_lock_unlock(&sched->lock);

@@ -54,6 +54,12 @@ static bool help_loops(struct sk_worker *worker)
         if (sk_region_help(worker, &sched->workers[victims->worker[i]]->regions))
             return true;
     }
+    int n = sk_sched_nr_slots(sched);
+    for (int slot = sched->nr_workers; slot < n; slot++) {
+        struct sk_worker *spare = sk_sched_worker(sched, slot);
+        if (spare != worker && sk_region_help(worker, &spare->regions))
+            return true;
+    }
     for (int i = 0; i < SK_SCHED_GUESTS; i++) {
         struct sk_guest_slot *slot = &sched->guests[i];
         if (sk_load_rlx(&slot->used) && sk_region_help(worker, &slot->chain))
@@ -81,7 +87,7 @@ static bool sweep(struct sk_worker *worker)
         run_find(worker, &find);
         return true;
     }
-    sk_idle_search_end(worker->sched, false);
+    sk_idle_search_end(worker->sched, true); /* a loop may take long: nobody is to count on it */
     if (help_loops(worker))
         return true;
     sk_idle_search_begin(worker->sched);
@@ -137,7 +143,7 @@ static bool sleep_or_work(struct sk_worker *worker)
     bool lent = sk_load_sc(&worker->lent) != 0;
     bool leave = sk_load_sc(&worker->mail) != 0 || sk_load_sc(&sched->drained);
     bool found = !leave && !lent && sk_victim_find(worker, &find, true);
-    if (lent)
+    if (lent || leave) /* it does not look, but a notifier may have seen it search */
         sk_idle_pass_on(sched);
     if (!found && !leave && !find.contended)
         return sk_idle_sleep(worker, token);
@@ -195,8 +201,11 @@ static void set_up(struct sk_worker *worker)
     snprintf(name, sizeof name, "%.10s-%d", sched->name, worker->seat);
     sk_thread_name_self(name);
     sk_place_pin_self(&sched->topo, &sched->places[worker->seat]);
-    if (sched->init != NULL && sched->init(sched->init_arg) != 0)
-        sk_store_sc(&sched->broken, true);
+    if (sched->init != NULL) {
+        sk_store_rlx(&worker->state, SK_WORKER_BUSY); /* it may run loops: none is to wait for it */
+        if (sched->init(sched->init_arg) != 0)
+            sk_store_sc(&sched->broken, true);
+    }
     sk_store_rel(&worker->state, SK_WORKER_IDLE);
 }
 
