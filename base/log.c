@@ -26,6 +26,10 @@ void sk_log(skua_log_level level, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    for (char *c = line; *c != '\0'; c++) { /* a value from the environment may hold anything */
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = ' ';
+    }
     sk_lock_lock(&hook.lock);
     skua_log_fn *fn = hook.fn;
     void *ctx = hook.ctx;
@@ -34,4 +38,14 @@ void sk_log(skua_log_level level, const char *format, ...)
         fn(level, line, ctx);
     else
         fprintf(stderr, "%s\n", line); /* one call, so that lines of two threads do not mix */
+}
+
+void sk_log_lock(void)
+{
+    sk_lock_lock(&hook.lock);
+}
+
+void sk_log_unlock(void)
+{
+    sk_lock_unlock(&hook.lock);
 }

@@ -14,8 +14,11 @@
  * future that is not begun, is a way out. The sets are entered and walked under one lock, so the
  * last of those who close a circle finds it.
  *
- * Strands are never freed: a walk may look at the thread of a task that has just ended. */
+ * A strand goes back to a list when its thread ends, and is never freed: a walk reads a future's
+ * strand first and then its phase, so it follows only strands of threads that still run it. */
 #include "core/await.h"
+
+#include <pthread.h>
 
 #include "base/compiler.h"
 #include "base/mem.h"
@@ -30,21 +33,65 @@ enum {
 struct sk_strand {
     const struct sk_wait_set *awaits; /* what its thread sleeps for without a timeout; or NULL */
     uint64_t walk;                    /* the last walk that came by */
-    struct sk_strand *next;           /* yet to be looked at in that walk */
+    struct sk_strand *next;           /* yet to be looked at in that walk; or unused */
 };
 
 static struct {
     struct sk_lock lock; /* protects the strands */
     uint64_t walks;
-} graph = { SK_LOCK_INIT(SK_RANK_LEAF), 0 };
+    struct sk_strand *unused; /* of threads that have ended */
+} graph = { .lock = SK_LOCK_INIT(SK_RANK_GRAPH) };
 
 static SK_THREAD_LOCAL struct sk_strand *own;
+
+static pthread_key_t at_thread_end;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+
+static void strand_return(void *arg)
+{
+    struct sk_strand *strand = arg;
+    own = NULL;
+    sk_lock_lock(&graph.lock);
+    strand->next = graph.unused;
+    graph.unused = strand;
+    sk_lock_unlock(&graph.lock);
+}
+
+static void make_key(void)
+{
+    pthread_key_create(&at_thread_end, strand_return); /* fails: then strands are not reused */
+}
+
+static struct sk_strand *strand_take(void)
+{
+    pthread_once(&key_once, make_key);
+    sk_lock_lock(&graph.lock);
+    struct sk_strand *strand = graph.unused;
+    if (strand != NULL)
+        graph.unused = strand->next;
+    sk_lock_unlock(&graph.lock);
+    if (strand == NULL)
+        strand = sk_calloc(1, sizeof *strand);
+    if (strand != NULL)
+        pthread_setspecific(at_thread_end, strand);
+    return strand;
+}
 
 struct sk_strand *sk_strand_self(void)
 {
     if (SK_UNLIKELY(own == NULL))
-        own = sk_calloc(1, sizeof *own);
+        own = strand_take();
     return own;
+}
+
+void sk_await_lock(void)
+{
+    sk_lock_lock(&graph.lock);
+}
+
+void sk_await_unlock(void)
+{
+    sk_lock_unlock(&graph.lock);
 }
 
 /* Adds the threads that one set waits for to the list of those to look at. False if there is a way

@@ -7,6 +7,10 @@
 /* The calling thread's node in the graph of waits; NULL if out of memory. */
 struct sk_strand *sk_strand_self(void);
 
+/* Around fork(): the child finds the graph whole. */
+void sk_await_lock(void);
+void sk_await_unlock(void);
+
 /* What a thread waits for: any one of the futures that at(set, 0 .. n - 1) gives; NULLs do not
  * count. */
 struct sk_wait_set {

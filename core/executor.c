@@ -223,7 +223,6 @@ skua_future *skua_submit_task(skua_executor *ex, const skua_task *task)
     skua_retain(f); /* the queue's */
     if (sk_sched_submit(ex->sched, &f->job, lane_of(task->priority), false) == 0)
         return f;
-    sk_executor_begun(ex);
     skua_cancel(f); /* nobody has seen it: no failure to be read */
     skua_release(f);
     skua_release(f);
@@ -275,10 +274,13 @@ skua_status skua_shutdown(skua_executor *ex, int flags, double timeout)
 
 static void executor_free(skua_executor *ex)
 {
-    sk_sched_wait(ex->sched, SK_NO_DEADLINE);
-    sk_life_remove(&ex->link);
+    if (!sk_life_take(&ex->link))
+        return;
+    if (is_here(ex))
+        sk_sched_wait(ex->sched, SK_NO_DEADLINE);
     sk_sched_close(ex->sched);
     sk_free(ex);
+    sk_life_gone();
 }
 
 static void *free_from_outside(void *arg)
@@ -291,15 +293,10 @@ void skua_close(skua_executor *ex)
 {
     if (ex == NULL)
         return;
-    if (!is_here(ex)) {
-        sk_life_remove(&ex->link);
-        sk_sched_close(ex->sched);
-        sk_free(ex);
-        return;
-    }
-    begin_shutdown(ex, 0);
+    if (is_here(ex))
+        begin_shutdown(ex, 0);
     pthread_t closer;
-    if (!is_inside(ex))
+    if (!is_here(ex) || !is_inside(ex))
         executor_free(ex);
     else if (sk_thread_start(&closer, free_from_outside, ex) == 0)
         pthread_detach(closer);

@@ -30,9 +30,11 @@ struct sk_executor_link {
     bool waited_for; /* by exit() */
 };
 void sk_life_add(struct sk_executor_link *link);
-void sk_life_remove(struct sk_executor_link *link);
-/* executor.c, for life.c: waits for what the pool has accepted, unless called by one of its tasks.
- * */
+/* Before a pool is waited for and freed: false if exit() has it, and then it is exit()'s. Else it is
+ * the caller's, who says so when it is gone. */
+bool sk_life_take(struct sk_executor_link *link);
+void sk_life_gone(void);
+/* executor.c, for life.c: waits for what the pool has accepted, unless a task of it calls. */
 void sk_executor_at_exit(struct sk_executor_link *link);
 
 #endif

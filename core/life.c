@@ -11,17 +11,22 @@
 #include <stdlib.h>
 
 #include "base/lock.h"
+#include "base/log.h"
+#include "core/await.h"
 #include "core/error.h"
 #include "core/executor.h"
 #include "core/future.h"
+#include "sched/park.h"
 #include "sched/worker.h"
 
 static struct {
     struct sk_lock lock; /* protects what follows */
     struct sk_executor_link *first;
-    skua_executor *standard; /* what skua_default() gives */
-    bool registered;         /* the functions below are known to atexit */
-    bool exiting;            /* exit() has begun */
+    skua_executor *standard;     /* what skua_default() gives */
+    bool registered;             /* the functions below are known to atexit */
+    SK_ATOMIC(unsigned) closing; /* pools that are being waited for and freed elsewhere */
+    struct sk_park closed;       /* where exit() waits for them */
+    bool exiting;                /* exit() has begun */
 } life = { .lock = SK_LOCK_INIT(SK_RANK_GLOBAL) };
 
 /* The next pool that exit() has not waited for, or NULL. */
@@ -43,15 +48,26 @@ static void wait_for_pools(void)
     struct sk_executor_link *link;
     while ((link = next_to_wait_for()) != NULL)
         sk_executor_at_exit(link);
+    while (sk_worker_sched() == NULL && sk_load_sc(&life.closing) != 0) {
+        uint32_t token = sk_park_prepare(&life.closed);
+        if (sk_load_sc(&life.closing) == 0)
+            sk_park_cancel(&life.closed);
+        else
+            sk_park_wait(&life.closed, token, SK_NO_DEADLINE);
+    }
 }
 
 static void before_fork(void)
 {
     sk_lock_lock(&life.lock);
+    sk_await_lock();
+    sk_log_lock();
 }
 
 static void after_fork_parent(void)
 {
+    sk_log_unlock();
+    sk_await_unlock();
     sk_lock_unlock(&life.lock);
 }
 
@@ -61,7 +77,8 @@ static void after_fork_child(void)
     life.standard = NULL;
     sk_worker_forget();
     sk_future_set_current(NULL);
-    sk_lock_unlock(&life.lock);
+    sk_store_rlx(&life.closing, 0u);
+    after_fork_parent();
 }
 
 __attribute__((constructor)) static void watch_forks(void)
@@ -82,16 +99,27 @@ void sk_life_add(struct sk_executor_link *link)
     sk_lock_unlock(&life.lock);
 }
 
-void sk_life_remove(struct sk_executor_link *link)
+bool sk_life_take(struct sk_executor_link *link)
 {
     sk_lock_lock(&life.lock);
-    if (link->previous != NULL)
-        link->previous->next = link->next;
-    else if (life.first == link)
-        life.first = link->next;
-    if (link->next != NULL)
-        link->next->previous = link->previous;
+    bool taken = !link->waited_for;
+    if (taken) {
+        if (link->previous != NULL)
+            link->previous->next = link->next;
+        else if (life.first == link)
+            life.first = link->next;
+        if (link->next != NULL)
+            link->next->previous = link->previous;
+        sk_add_rlx(&life.closing, 1u); /* relaxed: under the lock */
+    }
     sk_lock_unlock(&life.lock);
+    return taken;
+}
+
+void sk_life_gone(void)
+{
+    sk_sub_sc(&life.closing, 1u);
+    sk_park_notify(&life.closed, 1);
 }
 
 /* The process's own pool, made at the first call. */

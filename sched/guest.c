@@ -27,6 +27,11 @@ static bool try_seat(struct sk_sched *sched, int seat)
     return sk_load_rlx(lent) == 0 && sk_cas_sc(lent, &none, 1);
 }
 
+static bool is_busy(struct sk_sched *sched, int seat)
+{
+    return sk_load_rlx(&sched->workers[seat]->state) == SK_WORKER_BUSY;
+}
+
 /* The seat of the core that the thread runs on, so that it does not share it with the thread of
  * another seat; else the first that is not lent and not busy, the first that is not lent, or any.
  * */
@@ -34,12 +39,11 @@ static int take_seat(struct sk_sched *sched)
 {
     int cpu = sched_getcpu();
     int here = cpu >= 0 && cpu < sched->nr_cpus ? sched->seat_of_cpu[cpu] : -1;
-    if (here >= 0 && try_seat(sched, here))
+    if (here >= 0 && !is_busy(sched, here) && try_seat(sched, here))
         return here;
     for (int pass = 0; pass < 2; pass++) {
         for (int seat = 0; seat < sched->nr_workers; seat++) {
-            bool busy = sk_load_rlx(&sched->workers[seat]->state) == SK_WORKER_BUSY;
-            if ((pass == 1 || !busy) && try_seat(sched, seat))
+            if ((pass == 1 || !is_busy(sched, seat)) && try_seat(sched, seat))
                 return seat;
         }
     }
@@ -88,9 +92,10 @@ void sk_guest_leave(struct sk_guest *guest)
 {
     sk_assert(innermost == guest);
     innermost = guest->outer;
-    if (guest->slot != NULL)
-        sk_store_rel(&guest->slot->used, false); /* U2: pairs with U1 */
+    struct sk_guest_slot *slot = guest->slot;
     give_seat_back(guest);
+    if (slot != NULL)
+        sk_store_rel(&slot->used, false); /* U2: pairs with U1; the last access to the scheduler */
 }
 
 int sk_worker_number(void)
@@ -116,6 +121,7 @@ void sk_worker_block_begin(void)
     struct sk_worker *worker = sk_worker_self();
     for (struct sk_guest *guest = innermost; guest != NULL; guest = guest->outer) {
         sk_add_sc(&guest->sched->outside_submitted, 1u); /* its loop has not ended */
+        sk_add_sc(&guest->sched->outside_returned, 1u);
         give_seat_back(guest);
     }
     if (worker != NULL)

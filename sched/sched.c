@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "base/assert.h"
 #include "base/env.h"
@@ -227,10 +228,10 @@ int sk_sched_start(struct sk_sched **out, const struct sk_sched_config *config)
                asked);
         reason = "as many threads as could be created";
     }
+    *out = sched; /* before the gate: an init may come back with it */
     open_gate(sched, started, config->bind);
     if (sk_env_bool("SKUA_DISPLAY", false))
         sk_display(&sched->topo, sched->places, started, sched->name, reason);
-    *out = sched;
     return 0;
 }
 
@@ -263,6 +264,7 @@ int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lan
     }
     sk_inbox_put(&sched->inbox, job, lane); /* X3 */
     sk_idle_notify(sched);
+    sk_add_acq_rel(&sched->outside_returned, 1u); /* Z1: pairs with Z2; the last access */
     return 0;
 }
 
@@ -340,9 +342,23 @@ void sk_sched_join(struct sk_sched *sched)
     }
 }
 
+/* A task may close its own pool while the thread that submitted it, or a guest whose loop has ended,
+ * is still on its way out. */
+static void wait_for_stragglers(struct sk_sched *sched)
+{
+    while (sk_load_acq(&sched->outside_returned) != sk_load_acq(&sched->outside_submitted)) /* Z2 */
+        sched_yield();
+    for (int i = 0; i < SK_SCHED_GUESTS; i++) {
+        while (sk_load_acq(&sched->guests[i].used)) /* pairs with U2 in guest.c */
+            sched_yield();
+    }
+}
+
 void sk_sched_close(struct sk_sched *sched)
 {
-    if (sk_sched_here(sched))
+    if (sk_sched_here(sched)) {
         sk_sched_join(sched);
+        wait_for_stragglers(sched);
+    }
     sched_free(sched);
 }

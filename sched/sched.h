@@ -60,6 +60,7 @@ struct sk_sched {
 
     /* written by who submits from outside */
     SK_CACHE_ALIGNED SK_ATOMIC(uint64_t) outside_submitted;
+    SK_ATOMIC(uint64_t) outside_returned; /* of them, those whose submitter uses it no more */
     SK_ATOMIC(uint64_t) outside_finished; /* discarded by threads that are no workers */
     struct sk_inbox inbox;
 

@@ -44,14 +44,16 @@ typedef struct skua_future skua_future;
 typedef struct skua_options {
     int workers;      /**< 0: SKUA_NUM_THREADS, or one for each core the process may use */
     const char *name; /**< workers' threads are called name-0, name-1, ... ; copied */
-    int (*init)(void *init_arg); /**< run first in each worker; non-zero breaks the executor */
-    void *init_arg;              /**< given to init */
-    size_t max_pending;          /**< submitting waits while this many are pending; 0: no limit */
-    skua_bind bind;              /**< where workers are pinned: topology.h */
-    size_t tasks_per_worker;     /**< process pools only */
-    size_t memory_limit;         /**< process pools only */
-    unsigned retries;            /**< process pools only */
-    double grace;                /**< process pools only */
+    /** Run first in each worker's thread, also in one that is made later to stand in for a worker
+     * which waits inside a task; non-zero breaks the executor. */
+    int (*init)(void *init_arg);
+    void *init_arg;          /**< given to init */
+    size_t max_pending;      /**< submitting waits while this many are pending; 0: no limit */
+    skua_bind bind;          /**< where workers are pinned: topology.h */
+    size_t tasks_per_worker; /**< process pools only */
+    size_t memory_limit;     /**< process pools only */
+    unsigned retries;        /**< process pools only */
+    double grace;            /**< process pools only */
 } skua_options;
 
 /** Starts a pool of worker threads. Any thread; blocks only while the threads are created, not for
