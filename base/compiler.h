@@ -8,9 +8,8 @@
 #define SK_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define SK_NOINLINE     __attribute__((noinline))
 #define SK_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define SK_UNUSED       __attribute__((unused))
 
-/* Two lines: x86 prefetches lines in pairs, and 128 bytes is a line on some Arm and POWER. */
+/* Bytes of a cache line; larger ones, of some Arm and POWER, only cost some false sharing. */
 #define SK_CACHE_LINE    64
 #define SK_CACHE_ALIGNED _Alignas(SK_CACHE_LINE)
 

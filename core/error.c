@@ -107,13 +107,6 @@ const skua_error *skua_last_error(void)
     return &mine.last.error;
 }
 
-void sk_failure_copy(struct sk_failure *to, const struct sk_failure *from)
-{
-    *to = *from;
-    if (from->error.message == from->message)
-        to->error.message = to->message;
-}
-
 skua_status sk_error_set(skua_status status, const char *format, ...)
 {
     va_list args;

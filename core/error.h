@@ -29,8 +29,6 @@ void sk_error_begin_call(void);
  * skua_fail(), else those of a skua call that failed in it, else an account of the code. */
 void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what);
 
-void sk_failure_copy(struct sk_failure *to, const struct sk_failure *from);
-
 /* A record for errors that have no words of their own; static. */
 const skua_error *sk_error_plain(skua_status status);
 

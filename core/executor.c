@@ -3,7 +3,6 @@
 #include "core/executor.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -29,6 +28,11 @@ struct sk_sched *sk_executor_sched(const skua_executor *ex)
     return ex->sched;
 }
 
+struct sk_executor_link *sk_executor_link(skua_executor *ex)
+{
+    return &ex->link;
+}
+
 bool sk_executor_killed(const skua_executor *ex)
 {
     return sk_load_acq(&((skua_executor *)(uintptr_t)ex)->killed);
@@ -44,10 +48,12 @@ static bool is_here(const skua_executor *ex)
     return sk_sched_here(ex->sched);
 }
 
-/* Whether the calling thread works in the pool, as a worker or in a loop. */
+/* Whether the calling thread works for the pool: as a worker, in a loop, or in a callback of a future
+ * that it cancelled. */
 static bool is_inside(const skua_executor *ex)
 {
-    return sk_worker_is_of(ex->sched) || sk_guest_self(ex->sched) != NULL;
+    return sk_worker_is_of(ex->sched) || sk_guest_self(ex->sched) != NULL ||
+           sk_future_calling_for(ex);
 }
 
 static skua_status broken_or_ok(const skua_executor *ex, const char *what)

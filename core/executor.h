@@ -29,6 +29,7 @@ struct sk_executor_link {
     struct sk_executor_link *next, *previous;
     bool waited_for; /* by exit() */
 };
+struct sk_executor_link *sk_executor_link(skua_executor *ex);
 void sk_life_add(struct sk_executor_link *link);
 /* Before a pool is waited for and freed: false if exit() has it, and then it is exit()'s. Else it is
  * the caller's, who says so when it is gone. */

@@ -24,7 +24,7 @@ static bool run_units(void *ctx, uint32_t first, uint32_t end)
 skua_status skua_for(skua_executor *ex, size_t begin, size_t end, skua_body *body, void *ctx,
                      const skua_loop *o)
 {
-    skua_status status = sk_loop_check(ex, begin, end, body != NULL, o, "skua_for");
+    skua_status status = sk_loop_check(ex, begin, end, o, "skua_for", body == NULL ? "body" : NULL);
     if (status != SKUA_OK)
         return status;
     struct for_loop f;

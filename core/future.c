@@ -15,6 +15,30 @@
 
 static SK_THREAD_LOCAL skua_future *current;
 
+/* Callbacks that the calling thread runs for futures it cancelled or refused; innermost first. */
+struct calling {
+    const skua_executor *ex;
+    struct calling *outer;
+};
+static SK_THREAD_LOCAL struct calling *calling;
+
+bool sk_future_calling_for(const skua_executor *ex)
+{
+    for (const struct calling *c = calling; c != NULL; c = c->outer) {
+        if (c->ex == ex)
+            return true;
+    }
+    return false;
+}
+
+static void call_for(skua_future *f, const skua_executor *ex)
+{
+    struct calling mine = { ex, calling };
+    calling = &mine;
+    sk_state_call(&f->state, f);
+    calling = mine.outer;
+}
+
 skua_future *sk_future_current(void)
 {
     return current;
@@ -161,6 +185,7 @@ static enum sk_phase settle(skua_future *f, int code)
 void sk_future_run(skua_future *f)
 {
     skua_future *outer = sk_future_set_current(f);
+    struct sk_guest *role = sk_worker_act_as(NULL);
     sk_store_rel(&f->strand, sk_strand_self());
     if (f->time_limit > 0)
         f->deadline_ns = sk_deadline_ns(f->time_limit);
@@ -169,6 +194,7 @@ void sk_future_run(skua_future *f)
     int code = f->fn(f->arg, f->result);
     enum sk_phase end = settle(f, code);
     sk_future_set_current(outer);
+    sk_worker_act_as(role);
     sk_state_finish(&f->state, end);
     sk_state_call(&f->state, f);
 }
@@ -188,7 +214,7 @@ void sk_future_refuse(skua_future *f, skua_status status)
     f->status = status;
     sk_executor_begun(f->executor);
     sk_state_finish(&f->state, SK_FINISHED);
-    sk_state_call(&f->state, f);
+    call_for(f, f->executor);
 }
 
 static void job_discard(struct sk_job *job, skua_status why)
@@ -232,7 +258,7 @@ bool skua_cancel(skua_future *f)
     bool mine = f->fork_count == sk_thread_fork_count() && sk_state_cancel(&f->state);
     if (mine) {
         sk_executor_begun(ex);
-        sk_state_call(&f->state, f);
+        call_for(f, ex);
     }
     bool cancelled = skua_cancelled(f);
     skua_release(f);
@@ -249,7 +275,9 @@ static skua_status check_result_args(const skua_future *f, const void *out, size
 {
     if (f == NULL)
         return sk_error_set(SKUA_INVALID, "skua_result: the future is NULL");
-    if (size != f->result_size && !(sk_state_done(&f->state) && f->executor == NULL))
+    bool only_waits = out == NULL && size == 0;
+    bool refused = f->executor == NULL && sk_state_done(&f->state);
+    if (size != f->result_size && !only_waits && !refused)
         return sk_error_set(SKUA_INVALID,
                             "skua_result: size is %zu, but the task's result_size is %zu", size,
                             f->result_size);
@@ -282,10 +310,11 @@ skua_status skua_result(skua_future *f, void *out, size_t size, double timeout)
         return report_wait(status);
     if (sk_future_status(f) != SKUA_OK)
         return report(f);
+    if (size == 0)
+        return SKUA_OK;
     if (f->drop != NULL && sk_xchg_acq_rel(&f->taken, true))
         return sk_error_set(SKUA_INVALID_STATE, "skua_result: the result was taken before");
-    if (size > 0)
-        memcpy(out, f->result, size);
+    memcpy(out, f->result, size);
     return SKUA_OK;
 }
 
@@ -312,6 +341,8 @@ skua_status skua_add_done_callback(skua_future *f, void (*fn)(skua_future *f, vo
     if (f == NULL || fn == NULL)
         return sk_error_set(SKUA_INVALID, "skua_add_done_callback: the %s is NULL",
                             f == NULL ? "future" : "function");
+    if (f->fork_count != sk_thread_fork_count() && !sk_state_done(&f->state))
+        return report_wait(SKUA_SHUTDOWN); /* its lock may have been held at the fork() */
     struct sk_callback *callback = sk_alloc(sizeof *callback);
     if (callback == NULL)
         return sk_error_set(SKUA_NO_MEMORY, "no memory for a callback");

@@ -57,6 +57,9 @@ skua_status sk_future_await(skua_future *f, int64_t deadline_ns);
 /* How a done future ended. */
 skua_status sk_future_status(const skua_future *f);
 
+/* Whether the calling thread is inside a callback of a future of ex that it cancelled. */
+bool sk_future_calling_for(const skua_executor *ex);
+
 /* The task of the calling thread, for who asks whether to stop; NULL outside of tasks. */
 skua_future *sk_future_current(void);
 /* Sets it, for loop bodies that run for the task on other threads; returns the one before. */

@@ -198,7 +198,9 @@ skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_f
             return SKUA_SHUTDOWN;
         if (deadline_ns <= 0)
             return SKUA_TIMEOUT;
-        if (deadline_ns == SK_NO_DEADLINE && run_one(gather))
+        /* With several, one that runs here could hold back another that is done meanwhile. */
+        bool last = gather->nr_given + 1 == gather->nr_entries;
+        if (last && deadline_ns == SK_NO_DEADLINE && run_one(gather))
             continue;
         const struct sk_wait_set wanted = { awaited, gather, gather->nr_entries };
         skua_status status = sk_await_sleep(&wanted, sleep_until_fired, gather, deadline_ns);

@@ -104,6 +104,8 @@ bool sk_life_take(struct sk_executor_link *link)
     sk_lock_lock(&life.lock);
     bool taken = !link->waited_for;
     if (taken) {
+        if (life.standard != NULL && link == sk_executor_link(life.standard))
+            life.standard = NULL;
         if (link->previous != NULL)
             link->previous->next = link->next;
         else if (life.first == link)

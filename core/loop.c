@@ -3,14 +3,14 @@
 #include "core/executor.h"
 #include "core/future.h"
 
-skua_status sk_loop_check(const skua_executor *ex, size_t begin, size_t end, bool has_functions,
-                          const skua_loop *o, const char *what)
+skua_status sk_loop_check(const skua_executor *ex, size_t begin, size_t end, const skua_loop *o,
+                          const char *what, const char *null_function)
 {
     skua_status status = sk_executor_check(ex, what);
     if (status != SKUA_OK)
         return status;
-    if (!has_functions)
-        return sk_error_set(SKUA_INVALID, "%s: a function is NULL", what);
+    if (null_function != NULL)
+        return sk_error_set(SKUA_INVALID, "%s: %s is NULL", what, null_function);
     if (begin > end)
         return sk_error_set(SKUA_INVALID, "%s: begin is %zu, which is greater than end, %zu", what,
                             begin, end);

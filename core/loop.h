@@ -26,9 +26,10 @@ struct sk_loop {
     struct sk_failure failure;
 };
 
-/* Checks what all loops check. SKUA_OK, or an error whose words begin with `what`. */
-skua_status sk_loop_check(const skua_executor *ex, size_t begin, size_t end, bool has_functions,
-                          const skua_loop *o, const char *what);
+/* Checks what all loops check. SKUA_OK, or an error whose words begin with `what`.
+ * null_function: the name of a function that is NULL, or NULL. */
+skua_status sk_loop_check(const skua_executor *ex, size_t begin, size_t end, const skua_loop *o,
+                          const char *what, const char *null_function);
 
 /* Cuts [begin, end) into units of `unit` indices or more, and clears the failure. */
 void sk_loop_init(struct sk_loop *loop, size_t begin, size_t end, size_t unit,

@@ -263,8 +263,9 @@ static skua_status map_status(struct map *map, bool done, double timeout)
 
 static skua_status map_run(const struct map *wanted, struct sk_sched *sched, double timeout)
 {
-    bool inside = sk_worker_is_of(sched), forever = sk_deadline_ns(timeout) == SK_NO_DEADLINE;
-    bool helps = inside && forever && sk_guest_self(sched) == NULL;
+    bool guest = sk_guest_self(sched) != NULL, inside = guest || sk_worker_is_of(sched);
+    bool forever = sk_deadline_ns(timeout) == SK_NO_DEADLINE;
+    bool helps = inside && forever && !guest;
     size_t workers = (size_t)sched->nr_workers;
     size_t nr_jobs = wanted->nr_chunks < workers ? wanted->nr_chunks : workers;
     struct map *map = map_open(wanted, nr_jobs);

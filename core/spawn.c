@@ -101,7 +101,7 @@ int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
         return fn(arg);
     struct sk_failure failure = { .error = { .status = SKUA_OK } };
     struct call call = { .job = { &call_job, NULL }, .fn = fn, .arg = arg, .failure = &failure };
-    if (sk_sched_submit(sched, &call.job, SK_LANE_NORMAL, false) != 0)
+    if (sk_sched_submit(sched, &call.job, SK_LANE_NORMAL, sk_guest_self(sched) != NULL) != 0)
         return sk_error_set(SKUA_SHUTDOWN, "skua_call: the pool was shut down");
     call_wait(&call);
     if (failure.error.status != SKUA_OK)

@@ -110,8 +110,8 @@ static bool list_locked(struct sk_state *state)
 {
     uint32_t word = sk_load_acq(&state->word); /* E1 */
     while ((word & DONE_BIT) == 0) {
-        if ((word & LISTED) != 0 || sk_cas_rlx(&state->word, &word, word | LISTED))
-            return true; /* relaxed: the lists are published by the lock */
+        if ((word & LISTED) != 0 || sk_cas_acq_rel_acq(&state->word, &word, word | LISTED))
+            return true; /* a failure acquires: it may have met the end, E2 */
     }
     return false;
 }

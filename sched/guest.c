@@ -6,11 +6,13 @@
 
 #include "base/assert.h"
 #include "sched/idle.h"
+#include "sched/join.h"
 #include "sched/sched.h"
 #include "sched/spare.h"
 #include "sched/worker.h"
 
-static SK_THREAD_LOCAL struct sk_guest *innermost;
+static SK_THREAD_LOCAL struct sk_guest *innermost; /* of all its guest roles */
+static SK_THREAD_LOCAL struct sk_guest *role;      /* what it acts as now; NULL: as a worker */
 
 struct sk_guest *sk_guest_self(const struct sk_sched *sched)
 {
@@ -84,7 +86,8 @@ bool sk_guest_enter(struct sk_guest *guest, struct sk_sched *sched)
     guest->slot = take_slot(sched);
     guest->chain = guest->slot != NULL ? &guest->slot->chain : NULL;
     guest->outer = innermost;
-    innermost = guest;
+    guest->before = role;
+    innermost = role = guest;
     return true;
 }
 
@@ -92,6 +95,7 @@ void sk_guest_leave(struct sk_guest *guest)
 {
     sk_assert(innermost == guest);
     innermost = guest->outer;
+    role = guest->before;
     struct sk_guest_slot *slot = guest->slot;
     give_seat_back(guest);
     if (slot != NULL)
@@ -101,13 +105,20 @@ void sk_guest_leave(struct sk_guest *guest)
 int sk_worker_number(void)
 {
     struct sk_worker *worker = sk_worker_self();
-    return innermost != NULL ? innermost->seat : worker != NULL ? worker->seat : -1;
+    return role != NULL ? role->seat : worker != NULL ? worker->seat : -1;
 }
 
 struct sk_sched *sk_worker_sched(void)
 {
     struct sk_worker *worker = sk_worker_self();
-    return innermost != NULL ? innermost->sched : worker != NULL ? worker->sched : NULL;
+    return role != NULL ? role->sched : worker != NULL ? worker->sched : NULL;
+}
+
+struct sk_guest *sk_worker_act_as(struct sk_guest *guest)
+{
+    struct sk_guest *before = role;
+    role = guest;
+    return before;
 }
 
 bool sk_worker_is_of(const struct sk_sched *sched)
@@ -124,8 +135,10 @@ void sk_worker_block_begin(void)
         sk_add_sc(&guest->sched->outside_returned, 1u);
         give_seat_back(guest);
     }
-    if (worker != NULL)
+    if (worker != NULL) {
+        sk_join_share(worker); /* nobody else can take its private children */
         sk_spare_relieve(worker->sched, worker->seat);
+    }
 }
 
 void sk_worker_block_end(void)
@@ -142,5 +155,5 @@ void sk_worker_block_end(void)
 void sk_worker_forget(void)
 {
     sk_worker_of_thread = NULL;
-    innermost = NULL;
+    innermost = role = NULL;
 }

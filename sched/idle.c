@@ -35,9 +35,9 @@
  * everything instead, and notifies. */
 #include "sched/idle.h"
 
-static void words_of(struct sk_sched *sched, int *nr_words)
+static int nr_words(struct sk_sched *sched)
 {
-    *nr_words = (sk_sched_nr_slots(sched) + 63) / 64;
+    return (sk_sched_nr_slots(sched) + 63) / 64;
 }
 
 /* Takes the bit of one worker out of a word and wakes it. *skipped: one was passed over as lent. */
@@ -62,9 +62,8 @@ static bool wake_in_word(struct sk_sched *sched, int word, bool *skipped)
 
 static bool wake_one(struct sk_sched *sched, bool *skipped)
 {
-    int nr_words;
-    words_of(sched, &nr_words);
-    for (int word = 0; word < nr_words; word++) {
+    int n = nr_words(sched);
+    for (int word = 0; word < n; word++) {
         if (wake_in_word(sched, word, skipped))
             return true;
     }

@@ -33,6 +33,8 @@ int sk_join_slow(struct sk_worker *worker, uint32_t index)
         int (*fn)(void *arg) = entry->fn;
         void *arg = entry->arg;
         sk_split_remove(split, index);
+        if (sk_load_rlx(&split->asked) != 0)
+            sk_join_share(worker);
         return fn(arg);
     }
     struct sk_spin spin = { 0, 0 };

@@ -33,6 +33,8 @@ static inline int sk_join_sync(struct sk_worker *worker, uint32_t index)
     if (SK_UNLIKELY(!sk_split_pop(&worker->split, index)))
         return sk_join_slow(worker, index);
     const struct sk_split_entry *entry = &worker->split.entries[index];
+    if (SK_UNLIKELY(sk_load_rlx(&worker->split.asked) != 0)) /* relaxed: a hint that only delays */
+        sk_join_share(worker);
     return entry->fn(entry->arg);
 }
 

@@ -431,9 +431,13 @@ bool sk_region_run(struct sk_sched *sched, const struct sk_region_work *work)
     struct sk_worker *worker = sk_worker_self();
     struct sk_guest *guest = sk_guest_self(sched), visit;
     if (guest != NULL) {
+        struct sk_guest *before = sk_worker_act_as(guest);
         run_in_seat(sched, work, guest->seat, guest->chain, NULL);
+        sk_worker_act_as(before);
     } else if (worker != NULL && worker->sched == sched) {
+        struct sk_guest *before = sk_worker_act_as(NULL);
         run_in_seat(sched, work, worker->seat, &worker->regions, worker);
+        sk_worker_act_as(before);
     } else {
         if (!sk_guest_enter(&visit, sched))
             return false;

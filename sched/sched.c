@@ -256,8 +256,8 @@ int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lan
     struct sk_worker *worker = sk_worker_self();
     if (worker != NULL && worker->sched == sched)
         return submit_inside(worker, job, lane, inner);
-    sk_add_sc(&sched->outside_submitted, 1u); /* X1: pairs with Y2 */
-    if (sk_load_sc(&sched->shutdown)) {       /* X2: pairs with Y1 */
+    sk_add_sc(&sched->outside_submitted, 1u);     /* X1: pairs with Y2 */
+    if (!inner && sk_load_sc(&sched->shutdown)) { /* X2: pairs with Y1 */
         sk_sub_sc(&sched->outside_submitted, 1u);
         sk_sched_check_drained(sched);
         return -ESHUTDOWN;

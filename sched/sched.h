@@ -86,7 +86,7 @@ struct sk_sched {
 int sk_sched_start(struct sk_sched **out, const struct sk_sched_config *config);
 
 /* Any thread. 0 or -ESHUTDOWN: then the job is still the caller's. inner: part of a running task's
- * own work, accepted after shutdown too; only from workers of sched. */
+ * own work, accepted after shutdown too; only from workers and guests of sched. */
 int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, bool inner);
 
 /* Takes no more jobs; workers leave when all accepted ones have ended. Any thread, any number of

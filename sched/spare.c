@@ -100,6 +100,7 @@ void sk_spare_rest(struct sk_worker *worker)
     sk_lock_unlock(&sched->lock);
     if (!leaves)
         return;
+    int seat = worker->seat;
     sk_idle_notify(sched); /* it may have been woken for work that it now leaves to others */
     while (!sk_load_sc(&worker->on_duty) && !sk_load_sc(&sched->drained)) { /* D2: pairs with D1 */
         uint32_t token = sk_park_prepare(&worker->park);
@@ -108,4 +109,6 @@ void sk_spare_rest(struct sk_worker *worker)
         else
             sk_park_wait(&worker->park, token, SK_NO_DEADLINE);
     }
+    if (worker->seat != seat)
+        sk_worker_take_seat(worker);
 }

@@ -193,14 +193,21 @@ static void work(struct sk_worker *worker)
     }
 }
 
+void sk_worker_take_seat(struct sk_worker *worker)
+{
+    struct sk_sched *sched = worker->sched;
+    char name[16], number[12]; /* 15 bytes are kept, so that the number is not what is cut */
+    int digits = snprintf(number, sizeof number, "-%d", worker->seat);
+    snprintf(name, sizeof name, "%.*s%s", 15 - digits, sched->name, number);
+    sk_thread_name_self(name);
+    sk_place_pin_self(&sched->topo, &sched->places[worker->seat]);
+}
+
 static void set_up(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
-    char name[32];
     sk_worker_of_thread = worker;
-    snprintf(name, sizeof name, "%.10s-%d", sched->name, worker->seat);
-    sk_thread_name_self(name);
-    sk_place_pin_self(&sched->topo, &sched->places[worker->seat]);
+    sk_worker_take_seat(worker);
     if (sched->init != NULL) {
         sk_store_rlx(&worker->state, SK_WORKER_BUSY); /* it may run loops: none is to wait for it */
         if (sched->init(sched->init_arg) != 0)

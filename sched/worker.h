@@ -72,10 +72,19 @@ void sk_worker_block_end(void);
 /* How long a worker spins for something that a running worker is about to finish. */
 extern const struct sk_spin_limits sk_join_spin;
 
+/* The calling thread acts in one of its guest roles, or with NULL as the worker it is, until that is
+ * undone: a worker that is a guest of another pool may run a task of its own in there. Returns what
+ * it acted as before. */
+struct sk_guest;
+struct sk_guest *sk_worker_act_as(struct sk_guest *guest);
+
 /* In the child of a fork(): the calling thread is no worker and no guest of anything any more. */
 void sk_worker_forget(void);
 
 /* ---- for sched/ ------------------------------------------------------------------------------ */
+
+/* Names and pins the calling thread, this worker's, for its seat. */
+void sk_worker_take_seat(struct sk_worker *worker);
 
 /* The thread function of a regular worker and of a spare; arg is the struct sk_worker. */
 void *sk_worker_main(void *arg);
@@ -86,7 +95,8 @@ struct sk_guest {
     int seat;
     struct sk_region_chain *chain; /* NULL: no slot was free, and its loops are its own alone */
     struct sk_guest_slot *slot;
-    struct sk_guest *outer; /* of the same thread */
+    struct sk_guest *outer;  /* of the same thread */
+    struct sk_guest *before; /* what the thread acted as */
 };
 bool sk_guest_enter(struct sk_guest *guest, struct sk_sched *sched); /* false: shut down */
 void sk_guest_leave(struct sk_guest *guest);

@@ -82,7 +82,7 @@ SKUA_API bool skua_done(const skua_future *f);
  * With skua_task.drop the result is handed over instead, once.
  * @param f the future.
  * @param out where to; untouched unless SKUA_OK is returned.
- * @param size the task's result_size; 0, with @p out NULL, only waits for a task without result.
+ * @param size the task's result_size; or 0, with @p out NULL: then it only waits, and takes nothing.
  * @param timeout seconds.
  * @return SKUA_OK; the task's own end: SKUA_FAILED, SKUA_CANCELLED, SKUA_EXPIRED, or why it was
  * refused; SKUA_TIMEOUT; SKUA_INVALID (NULL, or a wrong size, at once); SKUA_INVALID_STATE where a
@@ -103,7 +103,8 @@ SKUA_API const skua_error *skua_exception(skua_future *f, double timeout);
  * @param f the future. Inside @p fn it is not yours to release.
  * @param fn what to call; it may use all of skua, and may release the last reference.
  * @param ctx given back to @p fn.
- * @return SKUA_OK, SKUA_INVALID (NULL), SKUA_NO_MEMORY. */
+ * @return SKUA_OK; SKUA_INVALID (NULL); SKUA_NO_MEMORY; SKUA_SHUTDOWN in the child of a fork(), for
+ * a future that was not done. */
 SKUA_API skua_status skua_add_done_callback(skua_future *f, void (*fn)(skua_future *f, void *ctx),
                                             void *ctx);
 

@@ -1,0 +1,265 @@
+/* The whole life of workers: sched/worker.c with idle.c, victim.c and the queues. Whatever is
+ * submitted is run once, and no worker sleeps on while something waits for it.
+ *
+ * Threads 1 and 2 are workers 0 and 1; they leave when all jobs of the test are done. Loops, spares
+ * and guests are stood in for by nothing. */
+#include "sched/idle.h"
+
+#include "base/thread.h"
+#include "numa/place.h"
+#include "sched/spare.h"
+#include "tests/model/jobs.h"
+
+#define NR_WORKERS 2
+
+static struct sk_sched sched;
+static struct sk_worker workers[NR_WORKERS];
+static struct sk_worker *worker_list[NR_WORKERS];
+static struct sk_victims victims[NR_WORKERS];
+static int victim_numbers[NR_WORKERS];
+static struct sk_place places[NR_WORKERS];
+static char name[] = "model";
+static SK_ATOMIC(int) nr_left; /* jobs not yet run */
+
+/* --- what is stood in for --- */
+
+void sk_thread_name_self(const char *thread_name)
+{
+    (void)thread_name;
+}
+
+int sk_place_pin_self(const struct sk_topo *topo, const struct sk_place *place)
+{
+    (void)topo;
+    (void)place;
+    return 0;
+}
+
+void sk_region_answer(struct sk_worker *worker)
+{
+    (void)worker;
+    model_fail("there is no loop");
+}
+
+bool sk_region_help(struct sk_worker *worker, struct sk_region_chain *chain)
+{
+    (void)worker;
+    (void)chain;
+    return false;
+}
+
+void sk_spare_rest(struct sk_worker *worker)
+{
+    (void)worker;
+}
+
+bool sk_sched_here(const struct sk_sched *s)
+{
+    (void)s;
+    return true;
+}
+
+void sk_sched_check_drained(struct sk_sched *s)
+{
+    (void)s;
+}
+
+/* --- jobs --- */
+
+static void submit_outside(int i)
+{
+    sk_inbox_put(&sched.inbox, model_jobs_make(i), SK_LANE_NORMAL);
+    sk_idle_notify(&sched);
+}
+
+static void submit_inside(int i)
+{
+    model_check(sk_deque_push(&sk_worker_self()->deque, model_jobs_make(i)) == 0);
+    sk_idle_notify(&sched);
+}
+
+static void done(void)
+{
+    if (sk_sub_sc(&nr_left, 1) == 1) {
+        sk_store_sc(&sched.drained, true);
+        sk_idle_notify_all(&sched);
+    }
+}
+
+static void run_job(struct sk_job *job)
+{
+    model_jobs_take(job);
+    done();
+}
+
+/* Job 1 submits jobs 2 and 3 from inside. */
+static void run_parent(struct sk_job *job)
+{
+    model_jobs_take(job);
+    submit_inside(2);
+    submit_inside(3);
+    done();
+}
+
+static const struct sk_job_class plain_job = { .run = run_job };
+static const struct sk_job_class parent_job = { .run = run_parent };
+
+/* --- set-up --- */
+
+MODEL_UNCHECKED static void set_up_worker(int i)
+{
+    struct sk_worker *worker = &workers[i];
+    *worker = (struct sk_worker){ .sched = &sched, .slot = i, .seat = i };
+    model_check(sk_split_init(&worker->split) == 0);
+    model_check(sk_deque_init(&worker->deque, 2) == 0);
+    worker_list[i] = worker;
+    victim_numbers[i] = 1 - i;
+    victims[i] = (struct sk_victims){ .worker = &victim_numbers[i], .nr = 1 };
+    for (int tier = 0; tier < SK_NR_TIERS; tier++)
+        victims[i].end[tier] = 1;
+}
+
+MODEL_UNCHECKED static void start(int nr_workers, int nr_jobs)
+{
+    model_jobs_reset();
+    sched.nr_workers = nr_workers;
+    sched.workers = worker_list;
+    sched.places = places;
+    sched.victims = victims;
+    sched.name = name;
+    sk_inbox_init(&sched.inbox);
+    sk_init(&sched.searching, 0);
+    sk_init(&sched.wanted, false);
+    sk_init(&sched.asleep[0], 0);
+    sk_init(&sched.shutdown, false);
+    sk_init(&sched.drained, false);
+    sk_init(&sched.gate, 1);
+    sk_init(&sched.alive, nr_workers);
+    sk_init(&sched.nr_spares, 0);
+    sk_init(&nr_left, nr_jobs);
+    for (int i = 0; i < nr_workers; i++)
+        set_up_worker(i);
+    if (nr_workers == 1) {
+        victims[0].nr = 0;
+        for (int tier = 0; tier < SK_NR_TIERS; tier++)
+            victims[0].end[tier] = 0;
+    }
+    for (int i = 1; i < NR_JOBS; i++)
+        model_jobs[i].job.class = &plain_job;
+}
+
+static void start_one_worker(void)
+{
+    start(1, 1);
+}
+
+static void start_one_worker_two_jobs(void)
+{
+    start(1, 2);
+}
+
+static void start_one_job(void)
+{
+    start(2, 1);
+}
+
+static void start_two_jobs(void)
+{
+    start(2, 2);
+}
+
+static void start_parent(void)
+{
+    start(2, 3);
+    model_jobs[1].job.class = &parent_job;
+}
+
+static void close_all(int nr_jobs)
+{
+    model_jobs_check_all(nr_jobs);
+    for (int i = 0; i < sched.nr_workers; i++) {
+        model_check(model_newest(&workers[i].park.waiters) == 0);
+        sk_deque_fini(&workers[i].deque);
+        sk_split_fini(&workers[i].split);
+    }
+    model_check(model_newest(&sched.asleep[0]) == 0);
+    model_check(model_newest(&sched.searching) == 0);
+}
+
+static void finish_1(void)
+{
+    close_all(1);
+}
+
+static void finish_2(void)
+{
+    close_all(2);
+}
+
+static void finish_3(void)
+{
+    close_all(3);
+}
+
+/* --- threads --- */
+
+static void submit_1(void)
+{
+    submit_outside(1);
+}
+
+static void submit_2(void)
+{
+    submit_outside(2);
+}
+
+static void submit_1_2(void)
+{
+    submit_1();
+    submit_2();
+}
+
+static void worker_0(void)
+{
+    sk_worker_main(&workers[0]);
+}
+
+static void worker_1(void)
+{
+    sk_worker_main(&workers[1]);
+}
+
+static const struct model_test tests[] = {
+    { .name = "one_worker_one_job",
+      .setup = start_one_worker,
+      .thread = { submit_1, worker_0 },
+      .finish = finish_1,
+      .bound = 3,
+      .max_steps = 3000 },
+    { .name = "one_worker_two_jobs",
+      .setup = start_one_worker_two_jobs,
+      .thread = { submit_1_2, worker_0 },
+      .finish = finish_2,
+      .bound = 3,
+      .max_steps = 3000 },
+    { .name = "two_workers_one_job",
+      .setup = start_one_job,
+      .thread = { submit_1, worker_0, worker_1 },
+      .finish = finish_1,
+      .bound = 1,
+      .max_steps = 3000 },
+    { .name = "two_workers_two_jobs",
+      .setup = start_two_jobs,
+      .thread = { submit_1_2, worker_0, worker_1 },
+      .finish = finish_2,
+      .bound = 1,
+      .max_steps = 3000 },
+    { .name = "two_workers_share_a_deque",
+      .setup = start_parent,
+      .thread = { submit_1, worker_0, worker_1 },
+      .finish = finish_3,
+      .bound = 1,
+      .max_steps = 3000 },
+};
+
+MODEL_MAIN("idle", tests)
