@@ -33,6 +33,7 @@ enum {
 struct sk_strand {
     const struct sk_wait_set *awaits; /* what its thread sleeps for without a timeout; or NULL */
     uint64_t walk;                    /* the last walk that came by */
+    struct sk_strand *older;          /* made before it: keeps them all in reach; constant */
     struct sk_strand *next;           /* yet to be looked at in that walk; or unused */
 };
 
@@ -40,6 +41,7 @@ static struct {
     struct sk_lock lock; /* protects the strands */
     uint64_t walks;
     struct sk_strand *unused; /* of threads that have ended */
+    struct sk_strand *newest; /* all of them */
 } graph = { .lock = SK_LOCK_INIT(SK_RANK_GRAPH) };
 
 static SK_THREAD_LOCAL struct sk_strand *own;
@@ -67,11 +69,16 @@ static struct sk_strand *strand_take(void)
     pthread_once(&key_once, make_key);
     sk_lock_lock(&graph.lock);
     struct sk_strand *strand = graph.unused;
-    if (strand != NULL)
+    if (strand != NULL) {
         graph.unused = strand->next;
-    sk_lock_unlock(&graph.lock);
-    if (strand == NULL)
+    } else {
         strand = sk_calloc(1, sizeof *strand);
+        if (strand != NULL) {
+            strand->older = graph.newest;
+            graph.newest = strand;
+        }
+    }
+    sk_lock_unlock(&graph.lock);
     if (strand != NULL)
         pthread_setspecific(at_thread_end, strand);
     return strand;

@@ -48,8 +48,8 @@ static bool is_here(const skua_executor *ex)
     return sk_sched_here(ex->sched);
 }
 
-/* Whether the calling thread works for the pool: as a worker, in a loop, or in a callback of a future
- * that it cancelled. */
+/* Whether the calling thread works for the pool: as a worker, in a loop, or in a callback of a
+ * future that it cancelled. */
 static bool is_inside(const skua_executor *ex)
 {
     return sk_worker_is_of(ex->sched) || sk_guest_self(ex->sched) != NULL ||

@@ -31,8 +31,8 @@ struct sk_executor_link {
 };
 struct sk_executor_link *sk_executor_link(skua_executor *ex);
 void sk_life_add(struct sk_executor_link *link);
-/* Before a pool is waited for and freed: false if exit() has it, and then it is exit()'s. Else it is
- * the caller's, who says so when it is gone. */
+/* Before a pool is waited for and freed: false if exit() has it, and then it is exit()'s. Else it
+ * is the caller's, who says so when it is gone. */
 bool sk_life_take(struct sk_executor_link *link);
 void sk_life_gone(void);
 /* executor.c, for life.c: waits for what the pool has accepted, unless a task of it calls. */

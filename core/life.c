@@ -22,11 +22,12 @@
 static struct {
     struct sk_lock lock; /* protects what follows */
     struct sk_executor_link *first;
-    skua_executor *standard;     /* what skua_default() gives */
-    bool registered;             /* the functions below are known to atexit */
-    SK_ATOMIC(unsigned) closing; /* pools that are being waited for and freed elsewhere */
-    struct sk_park closed;       /* where exit() waits for them */
-    bool exiting;                /* exit() has begun */
+    struct sk_executor_link *left_behind; /* of the parent process, or of its parent */
+    skua_executor *standard;              /* what skua_default() gives */
+    bool registered;                      /* the functions below are known to atexit */
+    SK_ATOMIC(unsigned) closing;          /* pools that are being waited for and freed elsewhere */
+    struct sk_park closed;                /* where exit() waits for them */
+    bool exiting;                         /* exit() has begun */
 } life = { .lock = SK_LOCK_INIT(SK_RANK_GLOBAL) };
 
 /* The next pool that exit() has not waited for, or NULL. */
@@ -71,10 +72,25 @@ static void after_fork_parent(void)
     sk_lock_unlock(&life.lock);
 }
 
-static void after_fork_child(void)
+/* The parent's pools: kept in reach, as the child may close them, but not waited for. */
+static void leave_pools_behind(void)
 {
+    struct sk_executor_link *last = life.first;
+    if (last != NULL) {
+        while (last->next != NULL)
+            last = last->next;
+        last->next = life.left_behind;
+        if (last->next != NULL)
+            last->next->previous = last;
+        life.left_behind = life.first;
+    }
     life.first = NULL;
     life.standard = NULL;
+}
+
+static void after_fork_child(void)
+{
+    leave_pools_behind();
     sk_worker_forget();
     sk_future_set_current(NULL);
     sk_store_rlx(&life.closing, 0u);
@@ -110,6 +126,8 @@ bool sk_life_take(struct sk_executor_link *link)
             link->previous->next = link->next;
         else if (life.first == link)
             life.first = link->next;
+        else if (life.left_behind == link)
+            life.left_behind = link->next;
         if (link->next != NULL)
             link->next->previous = link->previous;
         sk_add_rlx(&life.closing, 1u); /* relaxed: under the lock */

@@ -342,8 +342,8 @@ void sk_sched_join(struct sk_sched *sched)
     }
 }
 
-/* A task may close its own pool while the thread that submitted it, or a guest whose loop has ended,
- * is still on its way out. */
+/* A task may close its own pool while the thread that submitted it, or a guest whose loop has
+ * ended, is still on its way out. */
 static void wait_for_stragglers(struct sk_sched *sched)
 {
     while (sk_load_acq(&sched->outside_returned) != sk_load_acq(&sched->outside_submitted)) /* Z2 */

@@ -72,9 +72,9 @@ void sk_worker_block_end(void);
 /* How long a worker spins for something that a running worker is about to finish. */
 extern const struct sk_spin_limits sk_join_spin;
 
-/* The calling thread acts in one of its guest roles, or with NULL as the worker it is, until that is
- * undone: a worker that is a guest of another pool may run a task of its own in there. Returns what
- * it acted as before. */
+/* The calling thread acts in one of its guest roles, or with NULL as the worker it is, until that
+ * is undone: a worker that is a guest of another pool may run a task of its own in there. Returns
+ * what it acted as before. */
 struct sk_guest;
 struct sk_guest *sk_worker_act_as(struct sk_guest *guest);
 

@@ -82,7 +82,8 @@ SKUA_API bool skua_done(const skua_future *f);
  * With skua_task.drop the result is handed over instead, once.
  * @param f the future.
  * @param out where to; untouched unless SKUA_OK is returned.
- * @param size the task's result_size; or 0, with @p out NULL: then it only waits, and takes nothing.
+ * @param size the task's result_size; or 0, with @p out NULL: then it only waits, and takes
+ * nothing.
  * @param timeout seconds.
  * @return SKUA_OK; the task's own end: SKUA_FAILED, SKUA_CANCELLED, SKUA_EXPIRED, or why it was
  * refused; SKUA_TIMEOUT; SKUA_INVALID (NULL, or a wrong size, at once); SKUA_INVALID_STATE where a
