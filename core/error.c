@@ -1,3 +1,6 @@
+/* A thread's last error and the words of skua_fail() are its own, in thread-local storage: nothing
+ * is allocated to fail. They pass to the future, loop or map whose task or body returned non-zero.
+ * */
 #include "core/error.h"
 
 #include <stdarg.h>
@@ -5,18 +8,23 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/mem.h"
 #include "sched/worker.h"
 #include "skua/task.h"
 #include "skua/version.h"
 
-/* What a thread remembers: the last failed call, and what the running task or body said. */
+/* What a task or body said by skua_fail(). */
+struct sk_words {
+    bool said;
+    const char *where;
+    char text[SK_MESSAGE_SIZE];
+};
+
+/* What a thread remembers: the last failed call, and the words of the running task or body. */
 static SK_THREAD_LOCAL struct {
     struct sk_failure last;
     bool last_is_new; /* since the running task or body began */
-    bool said;        /* skua_fail() was called since */
-    int code;
-    const char *where;
-    char words[SK_MESSAGE_SIZE];
+    struct sk_words words;
 } mine;
 
 static const struct {
@@ -134,18 +142,34 @@ int skua_fail_at(const char *where, int code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(mine.words, sizeof mine.words, format, args);
+    vsnprintf(mine.words.text, sizeof mine.words.text, format, args);
     va_end(args);
-    mine.said = true;
-    mine.code = code != 0 ? code : 1;
-    mine.where = where != NULL ? where : "";
-    return mine.code;
+    mine.words.said = true;
+    mine.words.where = where != NULL ? where : "";
+    return code != 0 ? code : 1;
 }
 
-void sk_error_begin_call(void)
+struct sk_words *sk_error_begin_call(void)
 {
-    mine.said = false;
+    struct sk_words *kept = NULL;
+    if (SK_UNLIKELY(mine.words.said)) {
+        kept = sk_alloc(sizeof *kept); /* without memory the words are lost, and nothing else */
+        if (kept != NULL)
+            *kept = mine.words;
+    }
+    mine.words.said = false;
     mine.last_is_new = false;
+    return kept;
+}
+
+void sk_error_leave_call(struct sk_words *kept)
+{
+    mine.words.said = false;
+    mine.last_is_new = false;
+    if (SK_UNLIKELY(kept != NULL)) {
+        mine.words = *kept;
+        sk_free(kept);
+    }
 }
 
 void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what)
@@ -153,14 +177,13 @@ void sk_error_end_call(struct sk_failure *failure, skua_status status, int code,
     failure->error = empty_error(status);
     failure->error.code = code;
     failure->error.message = failure->message;
-    if (mine.said) {
-        memcpy(failure->message, mine.words, sizeof failure->message);
-        failure->error.where = mine.where;
+    if (mine.words.said) {
+        memcpy(failure->message, mine.words.text, sizeof failure->message);
+        failure->error.where = mine.words.where;
     } else if (mine.last_is_new) {
         memcpy(failure->message, mine.last.message, sizeof failure->message);
         failure->error.where = mine.last.error.where;
     } else {
         snprintf(failure->message, sizeof failure->message, "%s returned %d", what, code);
     }
-    sk_error_begin_call();
 }

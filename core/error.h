@@ -22,11 +22,16 @@ skua_status sk_error_set(skua_status status, const char *format, ...) SK_PRINTF(
 /* The same with a failure copied. */
 skua_status sk_error_copy(const skua_error *error);
 
-/* Before a task or body is called: forgets the words of earlier ones. */
-void sk_error_begin_call(void);
+/* Around the call of a task or body. Before it: forgets the words of earlier ones, but keeps those
+ * of a task that waits further down this thread's stack; NULL, or what to give back after the
+ * call. */
+struct sk_words;
+struct sk_words *sk_error_begin_call(void);
+void sk_error_leave_call(struct sk_words *kept);
 
-/* After it returned code != 0: fills *failure with status, code, worker and words: those of
- * skua_fail(), else those of a skua call that failed in it, else an account of the code. */
+/* Between the two, after it returned code != 0: fills *failure with status, code, worker and
+ * words: those of skua_fail(), else those of a skua call that failed in it, else an account of the
+ * code. */
 void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what);
 
 /* A record for errors that have no words of their own; static. */

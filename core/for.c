@@ -13,10 +13,11 @@ static bool run_units(void *ctx, uint32_t first, uint32_t end)
     struct for_loop *f = ctx;
     size_t from = sk_loop_index(&f->loop, first);
     skua_future *before = sk_future_set_current(f->loop.task);
-    sk_error_begin_call();
+    struct sk_words *kept = sk_error_begin_call();
     int code = f->body(from, sk_loop_index(&f->loop, end), f->ctx);
     if (SK_UNLIKELY(code != 0))
         sk_loop_fail(&f->loop, from, code);
+    sk_error_leave_call(kept);
     sk_future_set_current(before);
     return code == 0;
 }

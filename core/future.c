@@ -190,9 +190,9 @@ void sk_future_run(skua_future *f)
     if (f->time_limit > 0)
         f->deadline_ns = sk_deadline_ns(f->time_limit);
     sk_executor_begun(f->executor);
-    sk_error_begin_call();
-    int code = f->fn(f->arg, f->result);
-    enum sk_phase end = settle(f, code);
+    struct sk_words *kept = sk_error_begin_call();
+    enum sk_phase end = settle(f, f->fn(f->arg, f->result));
+    sk_error_leave_call(kept);
     sk_future_set_current(outer);
     sk_worker_act_as(role);
     sk_state_finish(&f->state, end);

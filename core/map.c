@@ -133,12 +133,13 @@ static bool run_item(struct map *map, const struct map_job *job, size_t i)
     gate_leave(map);
     if (map->out_size > 0)
         memset(job->result, 0, map->out_size);
-    sk_error_begin_call();
+    struct sk_words *kept = sk_error_begin_call();
     int code = map->fn(job->item, job->result);
-    if (code != 0) {
+    if (code != 0)
         item_failed(map, i, code);
+    sk_error_leave_call(kept);
+    if (code != 0)
         return true;
-    }
     if (map->out_size == 0)
         return true;
     if (!gate_enter(map))

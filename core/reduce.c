@@ -64,10 +64,11 @@ static bool run_units(void *ctx, uint32_t first, uint32_t end)
             memcpy(acc, r->identity, r->acc_size);
         else
             memset(acc, 0, r->acc_size);
-        sk_error_begin_call();
+        struct sk_words *kept = sk_error_begin_call();
         code = r->fold(from, sk_loop_index(&r->loop, unit + 1), r->ctx, acc);
         if (SK_UNLIKELY(code != 0))
             sk_loop_fail(&r->loop, from, code);
+        sk_error_leave_call(kept);
     }
     sk_future_set_current(before);
     return code == 0;

@@ -176,6 +176,36 @@ static void a_callback_that_waits_for_its_own_pool_is_told_of_the_deadlock(void 
     skua_close(ex);
 }
 
+static void shut_down_and_wait(skua_future *f, void *ctx)
+{
+    struct {
+        skua_executor *ex;
+        skua_status status;
+    } *s = ctx;
+    (void)f;
+    s->status = skua_shutdown(s->ex, SKUA_WAIT, SKUA_FOREVER);
+}
+
+static void a_callback_of_a_task_that_shutdown_cancels_is_told_of_the_deadlock(void **state)
+{
+    struct {
+        skua_executor *ex;
+        skua_status status;
+    } s = { skt_pool(state), SKUA_OK };
+    struct skt_gate gate;
+    skt_gate_init(&gate);
+    skt_gate_hold(&gate, s.ex, skt_workers(state));
+    skua_future *f = skua_submit(s.ex, skt_nothing, NULL);
+    assert_status(skua_add_done_callback(f, shut_down_and_wait, &s), SKUA_OK);
+    assert_status(skua_shutdown(s.ex, SKUA_CANCEL_FUTURES, 0), SKUA_OK);
+    assert_true(skua_cancelled(f));
+    assert_status(s.status, SKUA_DEADLOCK);
+    skt_gate_open(&gate);
+    skua_release(f);
+    skua_close(s.ex);
+    skt_gate_fini(&gate);
+}
+
 static void in_a_callback_its_future_is_done(void **state)
 {
     skua_executor *ex = skt_pool(state);
@@ -222,6 +252,7 @@ int main(int argc, char **argv)
         SKT_EACH(a_callback_in_cancel_may_release_the_last_reference),
         SKT_EACH(a_callback_may_shut_its_pool_down),
         SKT_EACH(a_callback_that_waits_for_its_own_pool_is_told_of_the_deadlock),
+        SKT_EACH(a_callback_of_a_task_that_shutdown_cancels_is_told_of_the_deadlock),
         SKT_EACH(in_a_callback_its_future_is_done),
         SKT_EACH(callbacks_may_chain_a_thousand_tasks),
     };

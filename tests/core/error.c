@@ -109,6 +109,47 @@ static void a_message_does_not_change_under_its_reader(void **state)
     skua_release(f);
 }
 
+static int sum_pieces(size_t begin, size_t end, void *ctx)
+{
+    (void)ctx;
+    return begin < end ? 0 : 1;
+}
+
+/* Fails, and then waits for another task and runs a loop before it says so. */
+static int fail_and_tidy_up(void *arg, void *result)
+{
+    skua_executor *ex = arg;
+    (void)result;
+    int code = skua_fail(7, "the words of %s", "the first failure");
+    skua_future *f = skua_submit(ex, skt_nothing, NULL);
+    if (skua_result(f, NULL, 0, SKUA_FOREVER) != SKUA_OK)
+        code = 8;
+    skua_release(f);
+    return skua_for(ex, 0, 100, sum_pieces, NULL, NULL) == SKUA_OK ? code : 9;
+}
+
+static void words_outlast_waits_and_loops_inside_the_task(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    skua_future *f = skua_submit(ex, fail_and_tidy_up, ex);
+    const skua_error *error = skua_exception(f, SKUA_FOREVER);
+    assert_non_null(error);
+    assert_int_equal(error->code, 7);
+    assert_string_equal(error->message, "the words of the first failure");
+    assert_non_null(strstr(error->where, "error.c:"));
+    skua_release(f);
+    skua_close(ex);
+}
+
+static void a_closed_default_pool_is_made_anew(void **state)
+{
+    (void)state;
+    skua_close(skua_default());
+    skua_future *f = skua_submit(skua_default(), skt_nothing, NULL);
+    assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_OK);
+    skua_release(f);
+}
+
 static void log_lines_go_to_the_hook(void **state)
 {
     (void)state;
@@ -130,6 +171,8 @@ int main(int argc, char **argv)
         SKT_EACH(each_thread_has_its_own_last_error),
         SKT_EACH(a_failed_task_leaves_its_words_as_the_last_error),
         SKT_EACH(a_message_does_not_change_under_its_reader),
+        SKT_EACH(words_outlast_waits_and_loops_inside_the_task),
+        SKT_TEST(a_closed_default_pool_is_made_anew),
         SKT_TEST(log_lines_go_to_the_hook),
     };
     return skt_main(argc, argv, "error", tests, SKT_COUNT(tests));

@@ -344,6 +344,39 @@ static void two_pools_may_wait_for_each_other(void **state)
     skua_close(p.ex[1]);
 }
 
+struct first_of_two {
+    skua_executor *ex;
+    struct skt_gate gate;
+};
+
+/* Waits for the first of a task that is held at a gate and one that is not, and opens the gate. */
+static int wait_for_first(void *arg, void *result)
+{
+    struct first_of_two *t = arg;
+    skua_future *fs[2] = { skua_submit(t->ex, skt_gate_task, &t->gate),
+                           skua_submit(t->ex, skt_nothing, NULL) };
+    *(skua_status *)result = skua_wait(fs, 2, SKUA_FIRST_COMPLETED, SKUA_FOREVER);
+    const bool right = skua_done(fs[1]) && !skua_done(fs[0]);
+    skt_gate_open(&t->gate);
+    skua_release(fs[0]);
+    skua_release(fs[1]);
+    return right ? 0 : 1;
+}
+
+static void a_wait_for_the_first_is_not_held_back_by_the_slow_one(void **state)
+{
+    struct first_of_two t = { .ex = skt_pool(state) };
+    skt_gate_init(&t.gate);
+    const skua_task task = { .fn = wait_for_first, .arg = &t, .result_size = sizeof(skua_status) };
+    skua_status status = SKUA_INVALID;
+    skua_future *f = skua_submit_task(t.ex, &task);
+    assert_status(skua_result(f, &status, sizeof status, SKUA_FOREVER), SKUA_OK);
+    assert_status(status, SKUA_OK);
+    skua_release(f);
+    skua_close(t.ex);
+    skt_gate_fini(&t.gate);
+}
+
 static int child_waits(void *arg)
 {
     struct parent *p = arg;
@@ -389,6 +422,8 @@ int main(int argc, char **argv)
         SKT_EACH(timeouts_hold_inside_tasks_too),
         SKT_EACH(a_poll_inside_a_task_does_not_break_the_wait_after_it),
         SKT_EACH(two_pools_may_wait_for_each_other),
+        SKT_AT(a_wait_for_the_first_is_not_held_back_by_the_slow_one, 2),
+        SKT_AT(a_wait_for_the_first_is_not_held_back_by_the_slow_one, 8),
         SKT_EACH(spawned_children_may_wait_too),
     };
     return skt_main(argc, argv, "inside", tests, SKT_COUNT(tests));

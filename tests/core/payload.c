@@ -174,6 +174,25 @@ static void a_result_that_nobody_took_is_dropped_once(void **state)
     skt_gate_fini(&gate);
 }
 
+static int give_seven(void *arg, void *result)
+{
+    (void)arg;
+    *(int *)result = 7;
+    return 0;
+}
+
+static void waiting_alone_takes_nothing(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    skua_future *f = skua_submit_task(ex, &(skua_task){ .fn = give_seven, .result_size = 4 });
+    int value = 0;
+    assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_OK);
+    assert_status(skua_result(f, &value, sizeof value, 0), SKUA_OK);
+    assert_int_equal(value, 7);
+    skua_release(f);
+    skua_close(ex);
+}
+
 static void a_result_that_was_taken_is_not_dropped_and_taken_once(void **state)
 {
     skua_executor *ex = skt_pool(state);
@@ -317,6 +336,7 @@ int main(int argc, char **argv)
         SKT_EACH(result_bytes_that_are_not_written_are_zero),
         SKT_TEST(a_large_argument_is_copied_whole),
         SKT_EACH(a_result_that_nobody_took_is_dropped_once),
+        SKT_EACH(waiting_alone_takes_nothing),
         SKT_EACH(a_result_that_was_taken_is_not_dropped_and_taken_once),
         SKT_TEST(a_task_that_failed_or_never_ran_drops_nothing),
         SKT_EACH(a_future_released_while_pending_still_runs_once),

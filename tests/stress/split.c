@@ -10,8 +10,9 @@
 enum {
     NR_THREADS = 4,        /* the owner and three thieves */
     NR_CHILDREN = 1000000, /* at least */
-    NR_STOLEN = 100000,    /* at least, of them */
-    MAX_OPEN = 12,         /* children open at once in one frame */
+    NR_STOLEN = 100000,    /* of them, within */
+    SECONDS = 10,
+    MAX_OPEN = 12, /* children open at once in one frame */
     MAX_DEPTH = 5
 };
 
@@ -158,7 +159,9 @@ static void children_run_once_in_whatever_order_they_are_synced(void **state)
         assert_int_equal(sk_split_init(&splits[i]), 0);
     for (int i = 1; i < NR_THREADS; i++)
         thieves[i] = skt_thread(steal_until_over, &splits[i]);
-    while (sk_load_rlx(&sum.nr_ran) < n || sk_load_rlx(&sum.nr_stolen) < skt_rounds(NR_STOLEN))
+    const double enough = skt_now() + SECONDS; /* one core gives thieves few turns */
+    while (sk_load_rlx(&sum.nr_ran) < n ||
+           (sk_load_rlx(&sum.nr_stolen) < skt_rounds(NR_STOLEN) && skt_now() < enough))
         spawn_and_sync((int)(skt_random(&seed) % (MAX_OPEN * 2)) + 1, 0);
     sk_store_rel(&sum.over, true);
     for (int i = 1; i < NR_THREADS; i++)
