@@ -30,7 +30,8 @@ void *sk_calloc(size_t n, size_t size)
 {
     if (n > 0 && size > SIZE_MAX / n)
         return NULL;
-    return allowed(n * size) ? calloc(n, size) : NULL;
+    size_t total = n * size > 0 ? n * size : 1;
+    return allowed(total) ? calloc(1, total) : NULL;
 }
 
 void *sk_alloc_lines(size_t size)

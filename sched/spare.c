@@ -89,6 +89,7 @@ void sk_spare_rest(struct sk_worker *worker)
     struct sk_sched *sched = worker->sched;
     if (!too_many(sched))
         return;
+    int seat = worker->seat; /* on duty it is the worker's own; off duty another may change it */
     sk_lock_lock(&sched->lock);
     bool leaves = too_many(sched);
     if (leaves) {
@@ -100,7 +101,6 @@ void sk_spare_rest(struct sk_worker *worker)
     sk_lock_unlock(&sched->lock);
     if (!leaves)
         return;
-    int seat = worker->seat;
     sk_idle_notify(sched); /* it may have been woken for work that it now leaves to others */
     while (!sk_load_sc(&worker->on_duty) && !sk_load_sc(&sched->drained)) { /* D2: pairs with D1 */
         uint32_t token = sk_park_prepare(&worker->park);

