@@ -84,11 +84,11 @@ void sk_spare_return(struct sk_sched *sched)
     sk_lock_unlock(&sched->lock);
 }
 
-void sk_spare_rest(struct sk_worker *worker)
+bool sk_spare_rest(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
     if (!too_many(sched))
-        return;
+        return true;
     int seat = worker->seat; /* on duty it is the worker's own; off duty another may change it */
     sk_lock_lock(&sched->lock);
     bool leaves = too_many(sched);
@@ -100,7 +100,7 @@ void sk_spare_rest(struct sk_worker *worker)
     }
     sk_lock_unlock(&sched->lock);
     if (!leaves)
-        return;
+        return true;
     sk_idle_notify(sched); /* it may have been woken for work that it now leaves to others */
     while (!sk_load_sc(&worker->on_duty) && !sk_load_sc(&sched->drained)) { /* D2: pairs with D1 */
         uint32_t token = sk_park_prepare(&worker->park);
@@ -109,6 +109,9 @@ void sk_spare_rest(struct sk_worker *worker)
         else
             sk_park_wait(&worker->park, token, SK_NO_DEADLINE);
     }
+    if (!sk_load_sc(&worker->on_duty))
+        return false; /* drained: its seat is not its own any more */
     if (worker->seat != seat)
         sk_worker_take_seat(worker);
+    return true;
 }

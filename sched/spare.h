@@ -14,8 +14,8 @@ void sk_spare_relieve(struct sk_sched *sched, int seat);
 /* A sleeper is back: one spare too many is on duty until it comes to look for work. */
 void sk_spare_return(struct sk_sched *sched);
 
-/* A spare, before it looks for work: if it is one too many it sleeps until it is needed again, or
- * until the scheduler is drained. */
-void sk_spare_rest(struct sk_worker *worker);
+/* A spare, before it looks for work: if it is one too many it sleeps until it is needed again.
+ * False if the scheduler was drained meanwhile: it is to leave. */
+bool sk_spare_rest(struct sk_worker *worker);
 
 #endif

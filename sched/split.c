@@ -78,10 +78,10 @@ void sk_split_fini(struct sk_split *split)
 
 bool sk_split_publish(struct sk_split *split)
 {
-    sk_store_rlx(&split->asked, 0u);
     uint32_t more = (split->head - split->split + 1) / 2;
     if (more == 0)
-        return false;
+        return false; /* still asked: the thief may sleep until there is something */
+    sk_store_rlx(&split->asked, 0u);
     uint32_t value = split->split + more;
     uint64_t word = sk_load_rlx(&split->shared);
     /* S1: publishes the entries; pairs with S2. seq_cst: a notifier may look for sleepers next. */

@@ -187,8 +187,8 @@ static void work(struct sk_worker *worker)
     struct sk_sched *sched = worker->sched;
     bool counted_on = false;
     while (!sk_load_acq(&sched->drained) && sk_sched_here(sched)) {
-        if (worker->is_spare)
-            sk_spare_rest(worker);
+        if (worker->is_spare && !sk_spare_rest(worker))
+            break;
         counted_on = work_once(worker, counted_on);
     }
 }

@@ -48,9 +48,10 @@ bool sk_region_help(struct sk_worker *worker, struct sk_region_chain *chain)
     return false;
 }
 
-void sk_spare_rest(struct sk_worker *worker)
+bool sk_spare_rest(struct sk_worker *worker)
 {
     (void)worker;
+    return true;
 }
 
 bool sk_sched_here(const struct sk_sched *s)
