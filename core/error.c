@@ -1,6 +1,6 @@
 /* A thread's last error and the words of skua_fail() are its own, in thread-local storage: nothing
- * is allocated to fail. They pass to the future, loop or map whose task or body returned non-zero.
- * */
+ * is allocated to fail. They pass to the future, loop or map whose task or body returned
+ * non-zero. */
 #include "core/error.h"
 
 #include <stdarg.h>
@@ -27,26 +27,34 @@ static SK_THREAD_LOCAL struct {
     struct sk_words words;
 } mine;
 
+/* Each status: its name, and the record for an error that has no words of its own. */
+#define ENTRY(s, words)                                                                            \
+    {                                                                                              \
+#s,                                                                                        \
+        {                                                                                          \
+            .status = (s), .certain = true, .worker = -1, .message = (words), .where = "",         \
+            .backtrace = ""                                                                        \
+        }                                                                                          \
+    }
 static const struct {
-    skua_status status;
     const char *name;
-    const char *words;
+    skua_error plain;
 } table[] = {
-    { SKUA_OK, "SKUA_OK", "" },
-    { SKUA_FAILED, "SKUA_FAILED", "the task failed" },
-    { SKUA_CANCELLED, "SKUA_CANCELLED", "the task was cancelled" },
-    { SKUA_TIMEOUT, "SKUA_TIMEOUT", "it was not done within the timeout" },
-    { SKUA_EXPIRED, "SKUA_EXPIRED", "the task passed its time_limit" },
-    { SKUA_CRASHED, "SKUA_CRASHED", "the process running the task died" },
-    { SKUA_BROKEN_THREAD_POOL, "SKUA_BROKEN_THREAD_POOL",
-      "the thread pool is broken: an initializer failed" },
-    { SKUA_BROKEN_PROCESS_POOL, "SKUA_BROKEN_PROCESS_POOL", "the process pool is broken" },
-    { SKUA_SHUTDOWN, "SKUA_SHUTDOWN", "the executor was shut down" },
-    { SKUA_INVALID_STATE, "SKUA_INVALID_STATE", "not allowed in the future's present state" },
-    { SKUA_INVALID, "SKUA_INVALID", "an argument makes no sense" },
-    { SKUA_DEADLOCK, "SKUA_DEADLOCK", "this wait could never have ended" },
-    { SKUA_NO_MEMORY, "SKUA_NO_MEMORY", "out of memory" },
+    ENTRY(SKUA_OK, ""),
+    ENTRY(SKUA_FAILED, "the task failed, and there was no memory for its words"),
+    ENTRY(SKUA_CANCELLED, "the task was cancelled"),
+    ENTRY(SKUA_TIMEOUT, "it was not done within the timeout"),
+    ENTRY(SKUA_EXPIRED, "the task passed its time_limit"),
+    ENTRY(SKUA_CRASHED, "the process running the task died"),
+    ENTRY(SKUA_BROKEN_THREAD_POOL, "the thread pool is broken: an initializer failed"),
+    ENTRY(SKUA_BROKEN_PROCESS_POOL, "the process pool is broken"),
+    ENTRY(SKUA_SHUTDOWN, "the executor was shut down"),
+    ENTRY(SKUA_INVALID_STATE, "not allowed in the future's present state"),
+    ENTRY(SKUA_INVALID, "an argument makes no sense"),
+    ENTRY(SKUA_DEADLOCK, "this wait could never have ended"),
+    ENTRY(SKUA_NO_MEMORY, "out of memory"),
 };
+#undef ENTRY
 
 enum {
     NR_STATUS = sizeof table / sizeof *table
@@ -55,7 +63,7 @@ enum {
 static int index_of(skua_status status)
 {
     for (int i = 0; i < NR_STATUS; i++) {
-        if (table[i].status == status)
+        if (table[i].plain.status == status)
             return i;
     }
     return -1;
@@ -85,27 +93,8 @@ static skua_error empty_error(skua_status status)
 
 const skua_error *sk_error_plain(skua_status status)
 {
-#define PLAIN(s, m)                                                                                \
-    {                                                                                              \
-        .status = (s), .certain = true, .worker = -1, .message = (m), .where = "", .backtrace = "" \
-    }
-    static const skua_error plain[] = {
-        PLAIN(SKUA_FAILED, "the task failed, and there was no memory for its words"),
-        PLAIN(SKUA_CANCELLED, "the task was cancelled"),
-        PLAIN(SKUA_TIMEOUT, "it was not done within the timeout"),
-        PLAIN(SKUA_EXPIRED, "the task passed its time_limit"),
-        PLAIN(SKUA_BROKEN_THREAD_POOL, "the thread pool is broken: an initializer failed"),
-        PLAIN(SKUA_SHUTDOWN, "the executor was shut down"),
-        PLAIN(SKUA_INVALID, "an argument makes no sense"),
-        PLAIN(SKUA_DEADLOCK, "this wait could never have ended"),
-        PLAIN(SKUA_NO_MEMORY, "out of memory"),
-    };
-#undef PLAIN
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        if (plain[i].status == status)
-            return &plain[i];
-    }
-    return &plain[0];
+    int i = index_of(status);
+    return &table[i >= 0 ? i : index_of(SKUA_FAILED)].plain;
 }
 
 const skua_error *skua_last_error(void)

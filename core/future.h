@@ -1,6 +1,6 @@
 /* A future and the task in it: one allocation, which holds the copied argument, the result and the
- * name behind the struct. Counted references: the user's, and the queue's while a job lies there.
- * */
+ * name behind the struct. Counted references: the user's, and the queue's while a job lies
+ * there. */
 #ifndef SK_CORE_FUTURE_H
 #define SK_CORE_FUTURE_H
 

@@ -5,8 +5,8 @@
  *
  * fork() leaves the child with one thread. Its copies of the parent's pools have no workers: they
  * are as good as shut down (sk_sched_here() tells), their locks may have been held and are not
- * taken, and skua_default() makes a new pool. Around fork() the lock of the list is held, so it is
- * sound. */
+ * taken, and skua_default() makes a new pool. Around fork() the library's global
+ * locks are held, so what they protect is sound in the child. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /* skua_spawn, skua_sync and skua_call. */
 #include "skua/spawn.h"
+
 #include "base/compiler.h"
 #include "base/spin.h"
 #include "core/error.h"

@@ -1,5 +1,6 @@
 /* skua_wait and skua_as_completed. */
 #include "skua/wait.h"
+
 #include "base/mem.h"
 #include "base/time.h"
 #include "core/error.h"

@@ -17,8 +17,8 @@
  *
  * Growing copies top .. bottom to a buffer of twice the size. Thieves may still hold the old one:
  * its slots are not written again, so what they read there is right if their compare-and-swap
- * succeeds. Old buffers are kept until the deque goes; together they are as large as the last one.
- * */
+ * succeeds. Old buffers are kept until the deque goes; together they are as large as the last
+ * one. */
 #include "sched/deque.h"
 
 #include <errno.h>

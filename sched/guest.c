@@ -35,8 +35,8 @@ static bool is_busy(struct sk_sched *sched, int seat)
 }
 
 /* The seat of the core that the thread runs on, so that it does not share it with the thread of
- * another seat; else the first that is not lent and not busy, the first that is not lent, or any.
- * */
+ * another seat; else the first that is not lent and not busy, the first that is not lent, or
+ * any. */
 static int take_seat(struct sk_sched *sched)
 {
     int cpu = sched_getcpu();

@@ -31,8 +31,8 @@ void sk_inbox_put(struct sk_inbox *inbox, struct sk_job *job, enum sk_lane lane)
  * taker is in the way: then sk_inbox_empty() is still false. */
 struct sk_job *sk_inbox_take(struct sk_inbox *inbox);
 
-/* Whether there is surely nothing, as of some moment in the call: for the last look before sleep.
- * */
+/* Whether there is surely nothing, as of some moment in the call: for the last look before
+ * sleep. */
 bool sk_inbox_empty(struct sk_inbox *inbox);
 
 #endif

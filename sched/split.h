@@ -1,7 +1,6 @@
 /* A worker's split deque of children (skua_spawn): the younger part is private to the owner, who
  * pushes and pops there with plain loads and stores; the older part is shared, and thieves claim
- * its oldest child with one compare-and-swap. The owner shares more only when a thief has asked.
- * */
+ * its oldest child with one compare-and-swap. The owner shares more only when a thief has asked. */
 #ifndef SK_SCHED_SPLIT_H
 #define SK_SCHED_SPLIT_H
 

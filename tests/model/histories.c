@@ -18,8 +18,8 @@
  * made (load buffering), in which modification order or that of seq_cst writes is not that of
  * execution, and stores further back than MAX_STORES. That a store is seen at last is part of the
  * model: a thread reads at most MAX_STALE old values of one atomic in an execution. As with
- * preemptions, a bug needs few old values, and so the search allows only so many in all (--stale).
- * */
+ * preemptions, a bug needs few old values, and so the search allows only so many in all
+ * (--stale). */
 #include "tests/model/engine.h"
 
 #include <stdio.h>
