@@ -91,17 +91,19 @@ static int child_of_busy_pool(void *arg)
 }
 
 /* ThreadSanitizer ends a child of a threaded process that starts threads. */
-static void skip_under_tsan(void)
+/* Sanitizers do not support threads in a child that was forked beside threads: ThreadSanitizer says
+ * so, and AddressSanitizer's allocator may be locked for ever there. */
+static void skip_under_sanitizers(void)
 {
-    if (!skt_has_tsan())
+    if (!skt_has_tsan() && !skt_has_asan())
         return;
-    print_message("threads in a forked child are not supported by ThreadSanitizer\n");
+    print_message("sanitizers do not support threads in a forked child\n");
     skip();
 }
 
 static void a_child_has_a_shut_down_pool_and_may_make_new_ones(void **state)
 {
-    skip_under_tsan();
+    skip_under_sanitizers();
     struct parent p = { .ex = skt_pool(state) };
     struct skt_gate gate;
     skt_gate_init(&gate);
@@ -122,7 +124,7 @@ static void a_child_has_a_shut_down_pool_and_may_make_new_ones(void **state)
 
 static void a_child_of_an_idle_pool_does_not_hang(void **state)
 {
-    skip_under_tsan();
+    skip_under_sanitizers();
     struct parent p = { .ex = skt_pool(state) };
     struct skt_gate gate;
     skt_gate_init(&gate);
@@ -145,7 +147,7 @@ static int child_with_default(void *arg)
 static void a_child_gets_a_new_default_pool(void **state)
 {
     (void)state;
-    skip_under_tsan();
+    skip_under_sanitizers();
     assert_true(pool_works(skua_default()));
     for (int i = 0; i < 5; i++)
         assert_int_equal(skt_fork(child_with_default, NULL).status, 0);
@@ -161,7 +163,7 @@ static int child_that_exits(void *arg)
 static void a_child_may_leave_by_exit(void **state)
 {
     (void)state;
-    skip_under_tsan();
+    skip_under_sanitizers();
     struct skt_gate gate;
     skt_gate_init(&gate);
     skua_future *f = skt_gate_submit(&gate, skua_default());
@@ -183,7 +185,7 @@ static int grandchild(void *arg)
 static void grandchildren_work_too(void **state)
 {
     (void)state;
-    skip_under_tsan();
+    skip_under_sanitizers();
     assert_true(pool_works(skua_default()));
     assert_int_equal(skt_fork(grandchild, NULL).status, 0);
 }
@@ -218,11 +220,7 @@ static int child_amid_loop(void *arg)
 
 static void fork_in_the_midst_of_loops_harms_nobody(void **state)
 {
-    skip_under_tsan();
-    if (skt_has_asan()) {
-        print_message("AddressSanitizer's allocator may be locked for ever in the child\n");
-        skip();
-    }
+    skip_under_sanitizers();
     struct looper l = { .ex = skt_pool(state) };
     skt_latch_init(&l.began);
     const pthread_t thread = skt_thread(loop_until_over, &l);
