@@ -17,7 +17,8 @@
  *
  * A worker that was woken is counted on for all the work there is, like a searcher: if it then
  * finds something, it scans for more and notifies in turn (sk_idle_pass_on). So a searcher may
- * leave a batch to one woken worker, which wakes the next, and so on.
+ * leave a batch to one woken worker, which wakes the next, and so on. A worker that does not sleep
+ * at S6 because others were in the way of its look at S5 is counted on still: P2 may have seen it.
  *
  * A bit is taken out by one compare-and-swap, so a batch of submissions wakes each sleeper once.
  *

@@ -133,8 +133,9 @@ static bool search(struct sk_worker *worker)
     return false;
 }
 
-/* Looks for work a last time, and sleeps if there is none. True if a notifier woke it, who counts
- * on it for all the work that there is. */
+/* Looks for work a last time, and sleeps if there is none. True if a notifier may count on it for
+ * all the work that there is: one that woke it, or one that saw it search, where others were in the
+ * way of its last look. */
 static bool sleep_or_work(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
@@ -151,8 +152,10 @@ static bool sleep_or_work(struct sk_worker *worker)
     if (found) {
         sk_idle_pass_on(sched); /* a notifier may have seen it search */
         run_find(worker, &find);
+    } else if (find.contended) {
+        sk_pause();
     }
-    return false;
+    return !found && find.contended;
 }
 
 /* One round of the worker's life; counted_on as sleep_or_work returned it, and to be returned. */

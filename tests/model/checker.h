@@ -26,6 +26,7 @@ struct model_test {
     int bound;            /* preemptions at most, unless the command line says; 0: 2 */
     int max_steps;        /* in one execution; more is a livelock; 0: 400 */
     unsigned flags;       /* enum model_flags */
+    long random_runs;     /* so many random executions, where all would be too many; 0: all */
 };
 
 /* Runs the tests as the command line says (--help), prints a line for each. The exit status. */

@@ -113,6 +113,7 @@ void model_sc_fence(void); /* in the course of a step */
 void model_random_priorities(void);
 int model_random_pick(const int *candidate, int n);
 void model_random_demote(void);
+void model_random_yield(void);
 bool model_random_now_and_then(void);
 
 /* --- locality.c --- */

@@ -1,25 +1,28 @@
 /* The whole life of workers: sched/worker.c with idle.c, victim.c and the queues. Whatever is
  * submitted is run once, and no worker sleeps on while something waits for it.
  *
- * Threads 1 and 2 are workers 0 and 1; they leave when all jobs of the test are done. Loops, spares
- * and guests are stood in for by nothing. */
+ * The workers leave when all jobs of the test are done. Loops, spares and guests are stood in for by
+ * nothing. */
 #include "sched/idle.h"
+
+#include <limits.h>
 
 #include "base/thread.h"
 #include "numa/place.h"
 #include "sched/spare.h"
 #include "tests/model/jobs.h"
 
-#define NR_WORKERS 2
+#define NR_WORKERS 3
 
 static struct sk_sched sched;
 static struct sk_worker workers[NR_WORKERS];
 static struct sk_worker *worker_list[NR_WORKERS];
 static struct sk_victims victims[NR_WORKERS];
-static int victim_numbers[NR_WORKERS];
+static int victim_numbers[NR_WORKERS][NR_WORKERS];
 static struct sk_place places[NR_WORKERS];
 static char name[] = "model";
 static SK_ATOMIC(int) nr_left; /* jobs not yet run */
+static SK_ATOMIC(uint32_t) nr_met;
 
 /* --- what is stood in for --- */
 
@@ -102,22 +105,36 @@ static void run_parent(struct sk_job *job)
     done();
 }
 
+static void run_meeting(struct sk_job *job)
+{
+    model_jobs_take(job);
+    sk_add_acq_rel(&nr_met, 1u);
+    sk_futex_wake(&nr_met, INT_MAX);
+    for (uint32_t met; (met = sk_load_acq(&nr_met)) < 3;)
+        sk_futex_wait(&nr_met, met, SK_NO_DEADLINE);
+    done();
+}
+
 static const struct sk_job_class plain_job = { .run = run_job };
 static const struct sk_job_class parent_job = { .run = run_parent };
+static const struct sk_job_class meeting_job = { .run = run_meeting };
 
 /* --- set-up --- */
 
-MODEL_UNCHECKED static void set_up_worker(int i)
+MODEL_UNCHECKED static void set_up_worker(int i, int nr_workers)
 {
     struct sk_worker *worker = &workers[i];
     *worker = (struct sk_worker){ .sched = &sched, .slot = i, .seat = i };
     model_check(sk_split_init(&worker->split) == 0);
     model_check(sk_deque_init(&worker->deque, 2) == 0);
     worker_list[i] = worker;
-    victim_numbers[i] = 1 - i;
-    victims[i] = (struct sk_victims){ .worker = &victim_numbers[i], .nr = 1 };
+    victims[i] = (struct sk_victims){ .worker = victim_numbers[i], .nr = nr_workers - 1 };
+    for (int victim = 0, at = 0; victim < nr_workers; victim++) {
+        if (victim != i)
+            victim_numbers[i][at++] = victim;
+    }
     for (int tier = 0; tier < SK_NR_TIERS; tier++)
-        victims[i].end[tier] = 1;
+        victims[i].end[tier] = nr_workers - 1;
 }
 
 MODEL_UNCHECKED static void start(int nr_workers, int nr_jobs)
@@ -139,12 +156,7 @@ MODEL_UNCHECKED static void start(int nr_workers, int nr_jobs)
     sk_init(&sched.nr_spares, 0);
     sk_init(&nr_left, nr_jobs);
     for (int i = 0; i < nr_workers; i++)
-        set_up_worker(i);
-    if (nr_workers == 1) {
-        victims[0].nr = 0;
-        for (int tier = 0; tier < SK_NR_TIERS; tier++)
-            victims[0].end[tier] = 0;
-    }
+        set_up_worker(i, nr_workers);
     for (int i = 1; i < NR_JOBS; i++)
         model_jobs[i].job.class = &plain_job;
 }
@@ -173,6 +185,15 @@ static void start_parent(void)
 {
     start(2, 3);
     model_jobs[1].job.class = &parent_job;
+}
+
+/* The three jobs end together, so each needs a worker of its own. */
+static void start_meeting(void)
+{
+    start(3, 3);
+    for (int i = 1; i <= 3; i++)
+        model_jobs[i].job.class = &meeting_job;
+    sk_init(&nr_met, 0);
 }
 
 static void close_all(int nr_jobs)
@@ -230,6 +251,19 @@ static void worker_1(void)
     sk_worker_main(&workers[1]);
 }
 
+static void worker_2(void)
+{
+    sk_worker_main(&workers[2]);
+}
+
+/* A worker at the end of a job that has submitted others. */
+static void submit_and_work(void)
+{
+    submit_1_2();
+    submit_outside(3);
+    worker_0();
+}
+
 static const struct model_test tests[] = {
     { .name = "one_worker_one_job",
       .setup = start_one_worker,
@@ -261,6 +295,13 @@ static const struct model_test tests[] = {
       .finish = finish_3,
       .bound = 1,
       .max_steps = 3000 },
+    { .name = "three_workers_take_one_job_each",
+      .setup = start_meeting,
+      .thread = { submit_and_work, worker_1, worker_2 },
+      .finish = finish_3,
+      .bound = 2,
+      .max_steps = 50000,
+      .random_runs = 200000 },
 };
 
 MODEL_MAIN("idle", tests)

@@ -277,6 +277,8 @@ void model_pause(const char *site)
     struct model_actor *me = model_me();
     me->paused = true;
     me->idle_pauses++;
+    if (model.random)
+        model_random_yield();
     leave();
     me->paused = false;
     me->chosen = true;
