@@ -176,3 +176,34 @@ void sk_error_end_call(struct sk_failure *failure, skua_status status, int code,
         snprintf(failure->message, sizeof failure->message, "%s returned %d", what, code);
     }
 }
+
+/* Puts a string at *room, which it moves on. */
+static const char *put(char **room, const char *s)
+{
+    size_t size = s != NULL ? strlen(s) + 1 : 0;
+    if (size == 0)
+        return "";
+    char *copy = memcpy(*room, s, size);
+    *room += size;
+    return copy;
+}
+
+static size_t size_of(const char *s)
+{
+    return s != NULL ? strlen(s) + 1 : 0;
+}
+
+struct sk_failure *sk_error_clone(const skua_error *error, skua_status status)
+{
+    struct sk_failure *copy = sk_alloc(sizeof *copy + size_of(error->message) +
+                                       size_of(error->where) + size_of(error->backtrace));
+    if (copy == NULL)
+        return NULL;
+    char *room = (char *)(copy + 1);
+    copy->error = *error;
+    copy->error.status = status;
+    copy->error.message = put(&room, error->message);
+    copy->error.where = put(&room, error->where);
+    copy->error.backtrace = put(&room, error->backtrace);
+    return copy;
+}

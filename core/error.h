@@ -34,6 +34,9 @@ void sk_error_leave_call(struct sk_words *kept);
  * code. */
 void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what);
 
+/* A copy with its strings in one block, for sk_free(); NULL ones become "". NULL: no memory. */
+struct sk_failure *sk_error_clone(const skua_error *error, skua_status status);
+
 /* A record for errors that have no words of their own; static. */
 const skua_error *sk_error_plain(skua_status status);
 

@@ -1,150 +1,12 @@
-/* Thread pools: a scheduler, and the rules of submitting to it and of ending it. */
-#define _GNU_SOURCE
+/* The verbs that every executor has. What is wrong with a call whatever the executor is found here;
+ * the rest is the business of its kind: core/pool.c, core/custom.c. */
 #include "core/executor.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <string.h>
+#include <stdint.h>
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "base/thread.h"
-#include "base/time.h"
 #include "core/error.h"
 #include "core/future.h"
-
-struct skua_executor {
-    struct sk_sched *sched;       /* constant */
-    size_t max_pending;           /* constant; 0: no limit */
-    struct sk_executor_link link; /* of the process's pools */
-    SK_ATOMIC(bool) killed;       /* skua_shutdown(SKUA_KILL) was called */
-    SK_ATOMIC(unsigned) cancels;  /* skua_shutdown(SKUA_CANCEL_FUTURES) was called so often */
-    SK_ATOMIC(size_t) pending;    /* futures not begun; counted only with max_pending */
-    struct sk_park room;          /* where submitters wait for it to fall */
-};
-
-struct sk_sched *sk_executor_sched(const skua_executor *ex)
-{
-    return ex->sched;
-}
-
-struct sk_executor_link *sk_executor_link(skua_executor *ex)
-{
-    return &ex->link;
-}
-
-bool sk_executor_killed(const skua_executor *ex)
-{
-    return sk_load_acq(&((skua_executor *)(uintptr_t)ex)->killed);
-}
-
-unsigned sk_executor_cancels(const skua_executor *ex)
-{
-    return sk_load_acq(&((skua_executor *)(uintptr_t)ex)->cancels);
-}
-
-static bool is_here(const skua_executor *ex)
-{
-    return sk_sched_here(ex->sched);
-}
-
-/* Whether the calling thread works for the pool: as a worker, in a loop, or in a callback of a
- * future that it cancelled. */
-static bool is_inside(const skua_executor *ex)
-{
-    return sk_worker_is_of(ex->sched) || sk_guest_self(ex->sched) != NULL ||
-           sk_future_calling_for(ex);
-}
-
-static skua_status broken_or_ok(const skua_executor *ex, const char *what)
-{
-    if (sk_load_acq(&ex->sched->broken))
-        return sk_error_set(SKUA_BROKEN_THREAD_POOL, "%s: the pool %s is broken: its init failed",
-                            what, ex->sched->name);
-    return SKUA_OK;
-}
-
-skua_status sk_executor_check(const skua_executor *ex, const char *what)
-{
-    if (ex == NULL)
-        return sk_error_set(SKUA_INVALID, "%s: the executor is NULL", what);
-    if (!is_here(ex))
-        return sk_error_set(SKUA_SHUTDOWN, "%s: the pool %s was left behind by a fork()", what,
-                            ex->sched->name);
-    if (sk_load_acq(&ex->sched->shutdown) && !is_inside(ex))
-        return sk_error_set(SKUA_SHUTDOWN, "%s: the pool %s was shut down", what, ex->sched->name);
-    return broken_or_ok(ex, what);
-}
-
-/* ---- making ---------------------------------------------------------------------------------- */
-
-static skua_status check_options(const skua_options *o)
-{
-    if (o->workers < 0 || o->workers > SK_SCHED_WORKERS)
-        return sk_error_set(SKUA_INVALID, "skua_thread_pool: workers is %d; it takes 0 to %d",
-                            o->workers, SK_SCHED_WORKERS);
-    if ((int)o->bind < SKUA_BIND_AUTO || (int)o->bind > SKUA_BIND_NONE)
-        return sk_error_set(
-            SKUA_INVALID,
-            "skua_thread_pool: bind is %d; it takes SKUA_BIND_AUTO (%d), _CLOSE (%d), "
-            "_SPREAD (%d) or _NONE (%d)",
-            (int)o->bind, SKUA_BIND_AUTO, SKUA_BIND_CLOSE, SKUA_BIND_SPREAD, SKUA_BIND_NONE);
-    const char *field = o->tasks_per_worker != 0 ? "tasks_per_worker"
-                        : o->memory_limit != 0   ? "memory_limit"
-                        : o->retries != 0        ? "retries"
-                        : o->grace != 0          ? "grace"
-                                                 : NULL;
-    if (field != NULL)
-        return sk_error_set(SKUA_INVALID, "skua_thread_pool: %s is for process pools; leave it 0",
-                            field);
-    return SKUA_OK;
-}
-
-static skua_status start_error(int error)
-{
-    if (error == -EAGAIN)
-        return sk_error_set(SKUA_NO_MEMORY, "skua_thread_pool: not one thread could be created: %s",
-                            strerror(-error));
-    if (error == -ENOMEM)
-        return sk_error_set(SKUA_NO_MEMORY, "skua_thread_pool: out of memory");
-    return sk_error_set(SKUA_INVALID, "skua_thread_pool: the machine's topology cannot be read: %s",
-                        strerror(-error));
-}
-
-skua_executor *skua_thread_pool(const skua_options *options)
-{
-    static const skua_options usual = { 0 };
-    const skua_options *o = options != NULL ? options : &usual;
-    if (check_options(o) != SKUA_OK)
-        return NULL;
-    skua_executor *ex = sk_alloc_lines(sizeof *ex);
-    if (ex == NULL) {
-        start_error(-ENOMEM);
-        return NULL;
-    }
-    ex->max_pending = o->max_pending;
-    struct sk_sched_config config = { o->workers, o->bind, o->name, o->init, o->init_arg, ex };
-    int error = sk_sched_start(&ex->sched, &config);
-    if (error != 0) {
-        sk_free(ex);
-        start_error(error);
-        return NULL;
-    }
-    sk_life_add(&ex->link);
-    return ex;
-}
-
-int skua_workers(const skua_executor *ex)
-{
-    return ex != NULL ? ex->sched->nr_workers : 0;
-}
-
-int skua_worker(void)
-{
-    return sk_worker_number();
-}
-
-/* ---- submitting ------------------------------------------------------------------------------ */
 
 static bool task_makes_sense(const skua_task *t, const char **problem)
 {
@@ -166,44 +28,6 @@ static bool task_makes_sense(const skua_task *t, const char **problem)
     return *problem == NULL;
 }
 
-/* Counts one more pending future; from outside it waits for room. */
-static void enter_room(skua_executor *ex)
-{
-    bool inside = is_inside(ex);
-    size_t pending = sk_load_rlx(&ex->pending);
-    for (;;) {
-        while (pending < ex->max_pending || inside) {
-            if (sk_cas_rlx(&ex->pending, &pending, pending + 1))
-                return;
-        }
-        uint32_t token = sk_park_prepare(&ex->room);
-        if (sk_load_sc(&ex->pending) < ex->max_pending || sk_load_sc(&ex->sched->shutdown)) {
-            sk_park_cancel(&ex->room);
-            inside = sk_load_sc(&ex->sched->shutdown); /* then the submission is refused */
-        } else {
-            sk_worker_block_begin();
-            sk_park_wait(&ex->room, token, SK_NO_DEADLINE);
-            sk_worker_block_end();
-        }
-        pending = sk_load_rlx(&ex->pending);
-    }
-}
-
-void sk_executor_begun(skua_executor *ex)
-{
-    if (ex == NULL || ex->max_pending == 0)
-        return;
-    sk_sub_sc(&ex->pending, 1u);
-    sk_park_notify(&ex->room, 1);
-}
-
-static enum sk_lane lane_of(skua_priority priority)
-{
-    return priority == SKUA_HIGH  ? SK_LANE_HIGH
-           : priority == SKUA_LOW ? SK_LANE_LOW
-                                  : SK_LANE_NORMAL;
-}
-
 skua_future *skua_submit_task(skua_executor *ex, const skua_task *task)
 {
     const char *problem;
@@ -211,48 +35,13 @@ skua_future *skua_submit_task(skua_executor *ex, const skua_task *task)
         return sk_future_refused(SKUA_INVALID, "skua_submit: %s", problem);
     if (ex == NULL)
         return sk_future_refused(SKUA_INVALID, "skua_submit: the executor is NULL");
-    if (!is_here(ex))
-        return sk_future_refused(SKUA_SHUTDOWN,
-                                 "skua_submit: the pool was left behind by a fork()");
-    if (broken_or_ok(ex, "skua_submit") != SKUA_OK)
-        return sk_future_refused(SKUA_BROKEN_THREAD_POOL,
-                                 "skua_submit: the pool %s is broken: its "
-                                 "init failed",
-                                 ex->sched->name);
-    skua_future *f = sk_future_open(ex, task);
-    if (f == NULL)
-        return sk_future_refused(SKUA_NO_MEMORY,
-                                 "skua_submit: no memory for a task of %zu + %zu bytes",
-                                 task->arg_size, task->result_size);
-    if (ex->max_pending != 0)
-        enter_room(ex);
-    skua_retain(f); /* the queue's */
-    if (sk_sched_submit(ex->sched, &f->job, lane_of(task->priority), false) == 0)
-        return f;
-    skua_cancel(f); /* nobody has seen it: no failure to be read */
-    skua_release(f);
-    skua_release(f);
-    return sk_future_refused(SKUA_SHUTDOWN, "skua_submit: the pool was shut down");
+    return ex->class->submit(ex, task);
 }
 
 skua_future *skua_submit(skua_executor *ex, skua_fn *fn, void *arg)
 {
     skua_task task = { .fn = fn, .arg = arg };
     return skua_submit_task(ex, &task);
-}
-
-/* ---- ending ---------------------------------------------------------------------------------- */
-
-static void begin_shutdown(skua_executor *ex, int flags)
-{
-    sk_sched_shutdown(ex->sched);
-    sk_park_notify(&ex->room, INT32_MAX);
-    if ((flags & (SKUA_CANCEL_FUTURES | SKUA_KILL)) != 0) {
-        sk_add_acq_rel(&ex->cancels, 1u);
-        sk_sched_discard(ex->sched, SKUA_CANCELLED);
-    }
-    if ((flags & SKUA_KILL) != 0) /* last: a task that ends now leaves nothing to begin */
-        sk_store_rel(&ex->killed, true);
 }
 
 skua_status skua_shutdown(skua_executor *ex, int flags, double timeout)
@@ -264,58 +53,40 @@ skua_status skua_shutdown(skua_executor *ex, int flags, double timeout)
                             "skua_shutdown: flags is %#x; it takes SKUA_WAIT (1), "
                             "SKUA_CANCEL_FUTURES (2) and SKUA_KILL (4)",
                             (unsigned)flags);
-    if (!is_here(ex))
-        return SKUA_OK;
-    int64_t deadline_ns = sk_deadline_ns(timeout);
-    begin_shutdown(ex, flags);
-    if ((flags & SKUA_WAIT) == 0)
-        return SKUA_OK;
-    if (is_inside(ex))
-        return sk_error_set(SKUA_DEADLOCK,
-                            "skua_shutdown: a task cannot wait for the end of its own pool");
-    if (!sk_sched_wait(ex->sched, deadline_ns))
-        return sk_error_set(SKUA_TIMEOUT, "skua_shutdown: tasks still run after %g s", timeout);
-    return SKUA_OK;
-}
-
-static void executor_free(skua_executor *ex)
-{
-    if (!sk_life_take(&ex->link))
-        return;
-    if (is_here(ex))
-        sk_sched_wait(ex->sched, SK_NO_DEADLINE);
-    sk_sched_close(ex->sched);
-    sk_free(ex);
-    sk_life_gone();
-}
-
-static void *free_from_outside(void *arg)
-{
-    executor_free(arg);
-    return NULL;
+    return ex->class->shutdown(ex, flags, timeout);
 }
 
 void skua_close(skua_executor *ex)
 {
-    if (ex == NULL)
-        return;
-    if (is_here(ex))
-        begin_shutdown(ex, 0);
-    pthread_t closer;
-    if (!is_here(ex) || !is_inside(ex))
-        executor_free(ex);
-    else if (sk_thread_start(&closer, free_from_outside, ex) == 0)
-        pthread_detach(closer);
-    else
-        sk_log(SKUA_LOG_WARNING, "skua: no thread to close a pool from inside; its memory is kept");
+    if (ex != NULL)
+        ex->class->close(ex);
 }
 
-void sk_executor_at_exit(struct sk_executor_link *link)
+skua_status skua_executor_stats(skua_executor *ex, skua_stats *stats)
 {
-    skua_executor *ex = SK_CONTAINER_OF(link, skua_executor, link);
-    if (!is_here(ex) || is_inside(ex))
-        return;
-    begin_shutdown(ex, 0);
-    sk_sched_wait(ex->sched, SK_NO_DEADLINE);
-    sk_sched_join(ex->sched);
+    if (ex == NULL || stats == NULL)
+        return sk_error_set(SKUA_INVALID, "skua_executor_stats: the %s is NULL",
+                            ex == NULL ? "executor" : "place for them");
+    *stats = (skua_stats){ 0 };
+    return ex->class->stats(ex, stats);
+}
+
+/* Workers that are threads see all memory anyway. */
+void *skua_shared_alloc(skua_executor *ex, size_t size)
+{
+    if (ex == NULL || size == 0) {
+        sk_error_set(SKUA_INVALID, "skua_shared_alloc: %s",
+                     ex == NULL ? "the executor is NULL" : "size is 0");
+        return NULL;
+    }
+    void *memory = size <= SIZE_MAX / 2 ? sk_calloc(1, size) : NULL;
+    if (memory == NULL)
+        sk_error_set(SKUA_NO_MEMORY, "skua_shared_alloc: no memory for %zu bytes", size);
+    return memory;
+}
+
+void skua_shared_free(skua_executor *ex, void *memory)
+{
+    if (ex != NULL)
+        sk_free(memory);
 }

@@ -7,6 +7,23 @@
 #include "sched/sched.h"
 #include "skua/executor.h"
 
+/* A kind of executor: what the verbs of executor.c call once the arguments have been checked. */
+struct sk_executor_class {
+    skua_future *(*submit)(skua_executor *ex, const skua_task *task); /* never NULL */
+    skua_status (*shutdown)(skua_executor *ex, int flags, double timeout);
+    void (*close)(skua_executor *ex);
+    skua_status (*stats)(skua_executor *ex, skua_stats *stats); /* into a cleared struct */
+};
+
+/* What each kind's struct begins with. */
+struct skua_executor {
+    const struct sk_executor_class *class; /* constant */
+};
+
+/* ---- thread pools: pool.c -------------------------------------------------------------------- */
+
+bool sk_executor_is_pool(const skua_executor *ex);
+
 /* The scheduler under a thread pool. */
 struct sk_sched *sk_executor_sched(const skua_executor *ex);
 
@@ -21,8 +38,9 @@ bool sk_executor_killed(const skua_executor *ex);
  * early. */
 unsigned sk_executor_cancels(const skua_executor *ex);
 
-/* A pending future of ex was begun or cancelled: there is room for one more. */
-void sk_executor_begun(skua_executor *ex);
+/* Counts what befell a task of a thread pool. Where it was begun or cancelled there is room for one
+ * more. */
+void sk_executor_event(skua_executor *ex, enum sk_event event);
 
 /* core/life.c: the pools of the process, for fork() and exit(). */
 struct sk_executor_link {
@@ -35,7 +53,7 @@ void sk_life_add(struct sk_executor_link *link);
  * is the caller's, who says so when it is gone. */
 bool sk_life_take(struct sk_executor_link *link);
 void sk_life_gone(void);
-/* executor.c, for life.c: waits for what the pool has accepted, unless a task of it calls. */
+/* pool.c, for life.c: waits for what the pool has accepted, unless a task of it calls. */
 void sk_executor_at_exit(struct sk_executor_link *link);
 
 #endif

@@ -77,15 +77,17 @@ static skua_future *future_alloc(size_t more)
     return f;
 }
 
-skua_future *sk_future_open(skua_executor *ex, const skua_task *task)
+/* `more` bytes are left at *extra, behind the rest. */
+static skua_future *open_with(const skua_task *task, size_t more, void **extra)
 {
     size_t name_size = task->name != NULL ? strlen(task->name) + 1 : 0;
     size_t result_room = padded(task->result_size), arg_room = padded(task->arg_size);
-    skua_future *f = future_alloc(result_room + arg_room + name_size);
+    size_t name_room = more > 0 ? padded(name_size) : name_size;
+    skua_future *f = future_alloc(result_room + arg_room + name_room + more);
     if (f == NULL)
         return NULL;
     char *room = (char *)f + padded(sizeof *f);
-    f->executor = ex;
+    *extra = room + result_room + arg_room + name_room;
     f->fn = task->fn;
     f->arg = task->arg;
     f->result_size = task->result_size;
@@ -100,12 +102,36 @@ skua_future *sk_future_open(skua_executor *ex, const skua_task *task)
     return f;
 }
 
+skua_future *sk_future_open(skua_executor *ex, const skua_task *task)
+{
+    void *none;
+    skua_future *f = open_with(task, 0, &none);
+    if (f != NULL)
+        f->executor = ex;
+    return f;
+}
+
+skua_future *sk_future_open_bare(const skua_task *task, const skua_task **kept)
+{
+    void *room;
+    skua_future *f = open_with(task, sizeof *task, &room);
+    if (f == NULL)
+        return NULL;
+    skua_task *copy = memcpy(room, task, sizeof *task);
+    copy->arg = f->arg;
+    copy->name = f->name;
+    f->kind = SK_FUTURE_BARE;
+    *kept = copy;
+    return f;
+}
+
 /* What stands in for a future when there is no memory for one: done for ever, never freed. */
 static skua_future *no_memory_future(void)
 {
     static skua_future future = { .state = { .word = SK_FINISHED,
                                              .lock = SK_LOCK_INIT(SK_RANK_FUTURE) },
                                   .refs = 1u << 30,
+                                  .kind = SK_FUTURE_REFUSED,
                                   .status = SKUA_NO_MEMORY };
     sk_add_rlx(&future.refs, 1u);
     return &future;
@@ -127,13 +153,18 @@ skua_future *sk_future_refused(skua_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
-    sk_error_set(status, "%s", words);
+    return sk_future_refused_as(sk_error_set(status, "%s", words));
+}
+
+skua_future *sk_future_refused_as(skua_status status)
+{
     skua_future *f = future_alloc(0);
     if (f == NULL)
         return no_memory_future();
+    f->kind = SK_FUTURE_REFUSED;
     f->failure = failure_open(status);
     if (f->failure != NULL) {
-        memcpy(f->failure->message, words, sizeof words);
+        snprintf(f->failure->message, sizeof f->failure->message, "%s", skua_last_error()->message);
         f->failure->error.message = f->failure->message;
     }
     sk_state_begin(&f->state);
@@ -182,6 +213,13 @@ static enum sk_phase settle(skua_future *f, int code)
     return SK_FINISHED;
 }
 
+static enum sk_event end_event(const skua_future *f, enum sk_phase end)
+{
+    return end == SK_CANCELLED    ? SK_EVENT_STOPPED
+           : f->status == SKUA_OK ? SK_EVENT_FINISHED
+                                  : SK_EVENT_FAILED;
+}
+
 void sk_future_run(skua_future *f)
 {
     skua_future *outer = sk_future_set_current(f);
@@ -189,22 +227,40 @@ void sk_future_run(skua_future *f)
     sk_store_rel(&f->strand, sk_strand_self());
     if (f->time_limit > 0)
         f->deadline_ns = sk_deadline_ns(f->time_limit);
-    sk_executor_begun(f->executor);
+    sk_executor_event(f->executor, SK_EVENT_BEGUN);
     struct sk_words *kept = sk_error_begin_call();
     enum sk_phase end = settle(f, f->fn(f->arg, f->result));
     sk_error_leave_call(kept);
     sk_future_set_current(outer);
     sk_worker_act_as(role);
+    sk_executor_event(f->executor, end_event(f, end)); /* who waited finds it counted */
     sk_state_finish(&f->state, end);
     sk_state_call(&f->state, f);
+}
+
+/* The queue is rid of a future that was not begun here. If it is cancelled, who cancelled it may
+ * still run callbacks, for which a shutdown waits. */
+static void leave_queue(skua_future *f)
+{
+    bool by_cancel = sk_state_phase(&f->state) == SK_CANCELLED && f->status == SKUA_OK;
+    if (by_cancel) { /* not by its task's own return, which sets the status */
+        struct sk_sched *sched = sk_executor_sched(f->executor);
+        sk_sched_hold(sched);
+        if (sk_state_let_go(&f->state))
+            sk_sched_let_go(sched);
+    }
+    skua_release(f);
 }
 
 static void job_run(struct sk_job *job)
 {
     skua_future *f = SK_CONTAINER_OF(job, skua_future, job);
-    if (sk_state_begin(&f->state))
+    if (sk_state_begin(&f->state)) {
         sk_future_run(f);
-    skua_release(f);
+        skua_release(f);
+    } else {
+        leave_queue(f);
+    }
 }
 
 void sk_future_refuse(skua_future *f, skua_status status)
@@ -212,19 +268,45 @@ void sk_future_refuse(skua_future *f, skua_status status)
     if (!sk_state_begin(&f->state))
         return;
     f->status = status;
-    sk_executor_begun(f->executor);
+    sk_executor_event(f->executor, SK_EVENT_BEGUN);
+    sk_executor_event(f->executor, SK_EVENT_FAILED);
     sk_state_finish(&f->state, SK_FINISHED);
     call_for(f, f->executor);
+}
+
+/* Tells of a cancelling that the calling thread has just done; see leave_queue(). */
+static void tell_cancelled(skua_future *f)
+{
+    skua_executor *ex = f->executor;
+    if (ex == NULL) {
+        call_for(f, NULL);
+        return;
+    }
+    struct sk_sched *sched = sk_executor_sched(ex);
+    sk_executor_event(ex, SK_EVENT_CANCELLED);
+    call_for(f, ex);
+    if (sk_state_let_go(&f->state))
+        sk_sched_let_go(sched);
+}
+
+static bool cancel(skua_future *f)
+{
+    skua_retain(f); /* a callback may release the caller's reference */
+    if (f->fork_count == sk_thread_fork_count() && sk_state_cancel(&f->state))
+        tell_cancelled(f);
+    bool cancelled = sk_state_phase(&f->state) == SK_CANCELLED;
+    skua_release(f);
+    return cancelled;
 }
 
 static void job_discard(struct sk_job *job, skua_status why)
 {
     skua_future *f = SK_CONTAINER_OF(job, skua_future, job);
     if (why == SKUA_CANCELLED)
-        skua_cancel(f);
+        cancel(f);
     else
         sk_future_refuse(f, why);
-    skua_release(f);
+    leave_queue(f);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -251,18 +333,7 @@ bool skua_done(const skua_future *f)
 
 bool skua_cancel(skua_future *f)
 {
-    if (f == NULL)
-        return false;
-    skua_retain(f); /* a callback may release the caller's reference */
-    skua_executor *ex = f->executor;
-    bool mine = f->fork_count == sk_thread_fork_count() && sk_state_cancel(&f->state);
-    if (mine) {
-        sk_executor_begun(ex);
-        call_for(f, ex);
-    }
-    bool cancelled = skua_cancelled(f);
-    skua_release(f);
-    return cancelled;
+    return f != NULL && cancel(f);
 }
 
 void skua_stop(skua_future *f)
@@ -276,8 +347,7 @@ static skua_status check_result_args(const skua_future *f, const void *out, size
     if (f == NULL)
         return sk_error_set(SKUA_INVALID, "skua_result: the future is NULL");
     bool only_waits = out == NULL && size == 0;
-    bool refused = f->executor == NULL && sk_state_done(&f->state);
-    if (size != f->result_size && !only_waits && !refused)
+    if (size != f->result_size && !only_waits && f->kind != SK_FUTURE_REFUSED)
         return sk_error_set(SKUA_INVALID,
                             "skua_result: size is %zu, but the task's result_size is %zu", size,
                             f->result_size);

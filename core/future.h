@@ -17,13 +17,20 @@
 /* What a thread that waits is waiting for: an edge of the graph in which cycles are looked for. */
 struct sk_strand;
 
+enum sk_future_kind {
+    SK_FUTURE_TASK,    /* of a thread pool */
+    SK_FUTURE_BARE,    /* ended by skua_set_result() and skua_set_exception() */
+    SK_FUTURE_REFUSED, /* done from the start */
+};
+
 struct skua_future {
     struct sk_job job; /* in the pool's queues, until it is begun or found to be cancelled */
     struct sk_state state;
     SK_ATOMIC(uint32_t) refs;
     /* constant */
+    enum sk_future_kind kind;
     unsigned fork_count;     /* the process its workers live in */
-    skua_executor *executor; /* used only before it is done: it may be closed after */
+    skua_executor *executor; /* a pool, used only before it is done: it may be closed after */
     skua_fn *fn;
     void *arg;
     void *result;
@@ -40,13 +47,20 @@ struct skua_future {
     SK_ATOMIC(bool) stop;   /* skua_stop was called */
     SK_ATOMIC(bool) taken;  /* its result was handed over; only with drop */
     SK_ATOMIC(bool) looked; /* somebody asked how it ended */
+    SK_ATOMIC(bool) set;    /* of a bare one: somebody is ending it, or has */
 };
 
 /* A future that is done from the start, with words in the thread's last error. Never NULL. */
 skua_future *sk_future_refused(skua_status status, const char *format, ...) SK_PRINTF(2, 3);
+/* The same with the words that are there already. */
+skua_future *sk_future_refused_as(skua_status status);
 
-/* A pending future for a valid task, with one reference; NULL if out of memory. */
+/* A pending future for a valid task of a pool, with one reference; NULL if out of memory. */
 skua_future *sk_future_open(skua_executor *ex, const skua_task *task);
+
+/* The same, without a pool, for a task that somebody else runs; *kept is the task with the copied
+ * argument and name, and lives as long as the future. */
+skua_future *sk_future_open_bare(const skua_task *task, const skua_task **kept);
 
 /* Ends a future that was never begun, with an error. */
 void sk_future_refuse(skua_future *f, skua_status status);

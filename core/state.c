@@ -5,6 +5,7 @@
  *                          RUNNING -> FINISHED, CANCELLED  who began it
  *   bit 2     SLEEPERS     set by who is about to sleep on the word
  *   bit 3     LISTED       set under the lock by who adds a watch or a callback
+ *   bit 4     LET_GO       of a cancelled one: set by the first of its two parties to let go of it
  *
  * A phase is done when bit 1 is set, and then never changes. Each move is one read-modify-write on
  * the word, so exactly one of begin and cancel wins, and who ends it gets the flags as they were
@@ -32,7 +33,8 @@ enum {
     PHASE = 3,
     DONE_BIT = 2,
     SLEEPERS = 4,
-    LISTED = 8
+    LISTED = 8,
+    LET_GO = 16
 };
 
 void sk_state_init(struct sk_state *state)
@@ -89,6 +91,12 @@ void sk_state_finish(struct sk_state *state, enum sk_phase end)
     /* N1, E2: publishes the result; pairs with E1. RUNNING is 1, so this adds 1 or 2. */
     uint32_t word = sk_add_acq_rel(&state->word, (uint32_t)end - SK_RUNNING);
     tell(state, word);
+}
+
+bool sk_state_let_go(struct sk_state *state)
+{
+    /* acq_rel: what the first did, its callbacks maybe, comes before what the last does next. */
+    return (sk_or_acq_rel(&state->word, LET_GO) & LET_GO) != 0;
 }
 
 bool sk_state_wait(struct sk_state *state, int64_t deadline_ns)

@@ -64,6 +64,10 @@ void sk_state_finish(struct sk_state *state, enum sk_phase end);
 /* Runs the callbacks, after cancel or finish, in the calling thread. */
 void sk_state_call(struct sk_state *state, skua_future *f);
 
+/* Two parties need the pool of a cancelled future: the queue, until its job is taken out, and who
+ * cancelled it, until its callbacks have run. Each lets go once; true for the one that is last. */
+bool sk_state_let_go(struct sk_state *state);
+
 /* Sleeps until the end; false if the deadline passed first. */
 bool sk_state_wait(struct sk_state *state, int64_t deadline_ns);
 

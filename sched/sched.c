@@ -295,6 +295,20 @@ void sk_sched_check_drained(struct sk_sched *sched)
     }
 }
 
+/* A hold is counted as a job from outside. */
+void sk_sched_hold(struct sk_sched *sched)
+{
+    sk_add_sc(&sched->outside_submitted, 1u);
+}
+
+void sk_sched_let_go(struct sk_sched *sched)
+{
+    sk_add_sc(&sched->outside_finished, 1u);
+    if (sk_load_sc(&sched->shutdown))
+        sk_sched_check_drained(sched);
+    sk_add_acq_rel(&sched->outside_returned, 1u); /* Z1: pairs with Z2; the last access */
+}
+
 void sk_sched_shutdown(struct sk_sched *sched)
 {
     sk_store_sc(&sched->shutdown, true); /* Y1: pairs with X2 */

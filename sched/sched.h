@@ -89,6 +89,11 @@ int sk_sched_start(struct sk_sched **out, const struct sk_sched_config *config);
  * own work, accepted after shutdown too; only from workers and guests of sched. */
 int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, bool inner);
 
+/* Keeps the scheduler from ending, from within a job of it that has not ended, until somebody, in
+ * any thread, lets it go: then it may be gone at once. */
+void sk_sched_hold(struct sk_sched *sched);
+void sk_sched_let_go(struct sk_sched *sched);
+
 /* Takes no more jobs; workers leave when all accepted ones have ended. Any thread, any number of
  * times. */
 void sk_sched_shutdown(struct sk_sched *sched);

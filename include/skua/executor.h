@@ -112,6 +112,41 @@ SKUA_API skua_status skua_shutdown(skua_executor *ex, int flags, double timeout)
  * @param ex the pool, not to be used again; NULL is fine. */
 SKUA_API void skua_close(skua_executor *ex);
 
+/** What an executor has done so far. Tasks of skua_submit() and skua_imap() count; the items of
+ * skua_map(), loops, calls and children do not. */
+typedef struct skua_stats {
+    size_t workers;   /**< as skua_workers() */
+    size_t pending;   /**< accepted, and not begun */
+    size_t running;   /**< begun, and not ended */
+    size_t finished;  /**< ended with a result */
+    size_t failed;    /**< ended with a failure */
+    size_t cancelled; /**< before they began, or stopped while they ran */
+    size_t restarts;  /**< worker processes that were replaced; 0 for threads */
+    /** Jobs, children and parts of loops that workers took from others, by distance: from an SMT
+     * sibling, the same L3, the same node, a near node, further. */
+    size_t steals[5];
+} skua_stats;
+
+/** Reads the statistics. Any thread; never blocks. While tasks come and go the numbers are each
+ * right at some moment of the call; once all have ended they add up.
+ * @param ex a pool.
+ * @param stats where to.
+ * @return SKUA_OK; SKUA_INVALID (NULL, or an executor of your own). */
+SKUA_API skua_status skua_executor_stats(skua_executor *ex, skua_stats *stats);
+
+/** Memory that the caller and every worker of the executor see at the same address: pass it, or a
+ * pointer into it, to tasks. For threads that is ordinary memory; a process pool shares no other.
+ * Any thread.
+ * @param ex an executor.
+ * @param size bytes, cleared; they take real memory when first touched.
+ * @return for skua_shared_free(); NULL with SKUA_INVALID (NULL, size 0) or SKUA_NO_MEMORY. */
+SKUA_API void *skua_shared_alloc(skua_executor *ex, size_t size);
+
+/** Frees memory of skua_shared_alloc(), which no task uses any more. Any thread.
+ * @param ex the executor it was allocated for, not yet closed.
+ * @param memory from skua_shared_alloc(); NULL does nothing. */
+SKUA_API void skua_shared_free(skua_executor *ex, void *memory);
+
 SKUA_END_DECLS
 
 #endif

@@ -12,6 +12,7 @@
  * - map.h       out[i] = fn(in[i])
  * - loop.h      parallel loops and reductions
  * - spawn.h     fork and join
+ * - custom.h    executors and futures of your own
  *
  * Five rules hold everywhere:
  *
@@ -25,6 +26,7 @@
 #define SKUA_H
 
 /* IWYU pragma: begin_exports */
+#include "skua/custom.h"
 #include "skua/error.h"
 #include "skua/executor.h"
 #include "skua/export.h"

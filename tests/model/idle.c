@@ -1,8 +1,8 @@
 /* The whole life of workers: sched/worker.c with idle.c, victim.c and the queues. Whatever is
  * submitted is run once, and no worker sleeps on while something waits for it.
  *
- * The workers leave when all jobs of the test are done. Loops, spares and guests are stood in for by
- * nothing. */
+ * The workers leave when all jobs of the test are done. Loops, spares and guests are stood in for
+ * by nothing. */
 #include "sched/idle.h"
 
 #include <limits.h>

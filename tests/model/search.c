@@ -5,8 +5,8 @@
  *
  * With --seed, executions are random instead: threads have random priorities, the highest that can
  * run does, and at `bound` random steps the running one falls below all others (Burckhardt and
- * others, "A randomized scheduler with probabilistic guarantees of finding bugs", 2010); so does one
- * that pauses in a spin loop. */
+ * others, "A randomized scheduler with probabilistic guarantees of finding bugs", 2010); so does
+ * one that pauses in a spin loop. */
 #define _GNU_SOURCE
 #include "tests/model/engine.h"
 
