@@ -31,6 +31,13 @@ struct sk_sched *sk_executor_sched(const skua_executor *ex);
  * with `what`. */
 skua_status sk_executor_check(const skua_executor *ex, const char *what);
 
+/* Whether the calling thread works for the pool: as a worker, in a loop, or in a callback of a
+ * future that it cancelled. */
+bool sk_executor_is_inside(const skua_executor *ex);
+
+/* Whether submitting may have to wait for room. */
+bool sk_executor_is_bounded(const skua_executor *ex);
+
 /* Whether skua_shutdown(SKUA_KILL) was called. */
 bool sk_executor_killed(const skua_executor *ex);
 

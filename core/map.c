@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "core/error.h"
 #include "core/executor.h"
+#include "core/imap.h"
 #include "sched/job.h"
 #include "sched/park.h"
 #include "sched/sched.h"
@@ -293,7 +294,8 @@ static skua_status map_run(const struct map *wanted, struct sk_sched *sched, dou
 skua_status skua_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_size, void *out,
                      size_t out_size, size_t n, const skua_map_options *o, double timeout)
 {
-    skua_status status = sk_executor_check(ex, "skua_map");
+    bool is_pool = ex == NULL || sk_executor_is_pool(ex);
+    skua_status status = is_pool ? sk_executor_check(ex, "skua_map") : SKUA_OK;
     if (status != SKUA_OK)
         return status;
     if (fn == NULL)
@@ -308,6 +310,8 @@ skua_status skua_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_s
                             in_size, out_size);
     if (n == 0)
         return SKUA_OK;
+    if (!is_pool)
+        return sk_map_by_imap(ex, fn, in, in_size, out, out_size, n, timeout);
     struct sk_sched *sched = sk_executor_sched(ex);
     size_t usual = n / ((size_t)sched->nr_workers * CHUNKS_A_WORKER);
     struct map wanted = {

@@ -85,6 +85,16 @@ static skua_status error_shut_down(const struct pool *pool, const char *what)
     return sk_error_set(SKUA_SHUTDOWN, "%s: the pool %s was shut down", what, pool->sched->name);
 }
 
+bool sk_executor_is_inside(const skua_executor *ex)
+{
+    return is_inside(pool_of(ex));
+}
+
+bool sk_executor_is_bounded(const skua_executor *ex)
+{
+    return pool_of(ex)->max_pending != 0;
+}
+
 bool sk_executor_is_pool(const skua_executor *ex)
 {
     return ex->class == &pool_class;

@@ -1,5 +1,5 @@
 /* skua_wait and skua_as_completed. */
-#include "skua/wait.h"
+#include "core/iter.h"
 
 #include "base/mem.h"
 #include "base/time.h"
@@ -7,7 +7,8 @@
 #include "core/future.h"
 #include "core/gather.h"
 
-struct skua_iter {
+struct completed {
+    skua_iter base;
     struct sk_gather *gather;
     int64_t deadline_ns;
     skua_status status; /* why skua_next() gave NULL */
@@ -62,46 +63,44 @@ skua_status skua_wait(skua_future *const fs[], size_t n, skua_when when, double 
     return status == SKUA_OK ? SKUA_OK : sk_error_copy(sk_error_plain(status));
 }
 
+static skua_future *completed_next(skua_iter *it, size_t *index)
+{
+    struct completed *mine = SK_CONTAINER_OF(it, struct completed, base);
+    skua_future *f;
+    mine->status = sk_gather_next(mine->gather, mine->deadline_ns, &f, index);
+    return f;
+}
+
+static skua_status completed_close(skua_iter *it)
+{
+    struct completed *mine = SK_CONTAINER_OF(it, struct completed, base);
+    skua_status status = mine->status;
+    size_t left = sk_gather_left(mine->gather), total = sk_gather_total(mine->gather);
+    sk_gather_close(mine->gather);
+    sk_free(mine);
+    if (status == SKUA_OK)
+        return SKUA_OK;
+    return sk_error_set(status, "%zu of %zu futures were not done%s", left, total,
+                        status == SKUA_TIMEOUT ? " within the timeout" : "");
+}
+
+static const struct sk_iter_class completed_class = { completed_next, completed_close };
+
 skua_iter *skua_as_completed(skua_future *const fs[], size_t n, double timeout)
 {
     if (fs == NULL && n > 0) {
         sk_error_set(SKUA_INVALID, "skua_as_completed: the array is NULL, but n is %zu", n);
         return NULL;
     }
-    skua_iter *it = sk_calloc(1, sizeof *it);
-    if (it != NULL)
-        it->gather = sk_gather_open(fs, n);
-    if (it == NULL || it->gather == NULL) {
-        sk_free(it);
+    struct completed *mine = sk_calloc(1, sizeof *mine);
+    if (mine != NULL)
+        mine->gather = sk_gather_open(fs, n);
+    if (mine == NULL || mine->gather == NULL) {
+        sk_free(mine);
         sk_error_set(SKUA_NO_MEMORY, "skua_as_completed: no memory for %zu futures", n);
         return NULL;
     }
-    it->deadline_ns = sk_deadline_ns(timeout);
-    return it;
-}
-
-skua_future *skua_next(skua_iter *it, size_t *index)
-{
-    skua_future *f;
-    size_t at = 0;
-    if (it == NULL)
-        return NULL;
-    it->status = sk_gather_next(it->gather, it->deadline_ns, &f, &at);
-    if (f != NULL && index != NULL)
-        *index = at;
-    return f;
-}
-
-skua_status skua_iter_close(skua_iter *it)
-{
-    if (it == NULL)
-        return SKUA_OK;
-    skua_status status = it->status;
-    size_t left = sk_gather_left(it->gather), total = sk_gather_total(it->gather);
-    sk_gather_close(it->gather);
-    sk_free(it);
-    if (status == SKUA_OK)
-        return SKUA_OK;
-    return sk_error_set(status, "%zu of %zu futures were not done%s", left, total,
-                        status == SKUA_TIMEOUT ? " within the timeout" : "");
+    mine->base.class = &completed_class;
+    mine->deadline_ns = sk_deadline_ns(timeout);
+    return &mine->base;
 }

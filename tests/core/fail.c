@@ -152,6 +152,63 @@ static void use_loops(skua_executor *ex)
     check((skua_status)skua_call(ex, spawn_some, NULL));
 }
 
+static bool next_int(void *ctx, size_t i, void *item)
+{
+    *(int *)item = (int)i;
+    return i < *(size_t *)ctx;
+}
+
+static void use_imap(skua_executor *ex)
+{
+    size_t n = 30;
+    const skua_map_options o = { .chunk = 4, .ahead = 12 };
+    skua_iter *it =
+        skua_imap(ex, skt_square, next_int, &n, sizeof(int), sizeof(int), &o, SKUA_FOREVER);
+    if (it == NULL) {
+        check(skua_last_error()->status);
+        return;
+    }
+    size_t i, next = 0;
+    for (skua_future *f; (f = skua_next(it, &i)) != NULL; next++) {
+        int value = -1;
+        assert_int_equal(i, next);
+        check(skua_result(f, &value, sizeof value, 0));
+        assert_int_equal(value, (int)(i * i));
+    }
+    const skua_status status = skua_iter_close(it);
+    check(status);
+    assert_true(status != SKUA_OK || next == n);
+}
+
+static void end_at_once(void *self, const skua_task *task, skua_future *f)
+{
+    (void)self;
+    (void)task;
+    const skua_error error = { .code = 5, .message = "words to copy" };
+    const skua_status status = skua_set_exception(f, &error);
+    check(status);
+    if (status != SKUA_OK)
+        assert_status(skua_set_result(f, NULL, 0), SKUA_OK);
+}
+
+static void use_custom(void)
+{
+    skua_future *f = skua_future_new(100);
+    skua_executor *ex = skua_executor_new(&(skua_executor_ops){ .submit = end_at_once }, NULL);
+    if (f == NULL || ex == NULL)
+        check(skua_last_error()->status);
+    if (f != NULL)
+        assert_true(skua_cancel(f));
+    if (ex != NULL) {
+        skua_future *g = skua_submit(ex, skt_nothing, NULL);
+        assert_true(skua_done(g));
+        assert_int_equal(skua_exception(g, 0) != NULL, skua_result(g, NULL, 0, 0) != SKUA_OK);
+        skua_release(g);
+    }
+    skua_release(f);
+    skua_close(ex);
+}
+
 static int wait_inside(void *arg, void *result)
 {
     (void)result;
@@ -177,8 +234,10 @@ static void use_everything(int workers)
     }
     use_inside(ex);
     use_loops(ex);
+    use_imap(ex);
     use_tasks(ex);
     skua_close(ex);
+    use_custom();
 }
 
 static void every_allocation_may_fail(int workers, bool ever)

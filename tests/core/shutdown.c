@@ -367,6 +367,59 @@ static void several_threads_may_shut_down_at_once(void **state)
     skt_gate_fini(&gate);
 }
 
+/* A callback that stays until the test lets it go. */
+static void stay(skua_future *f, void *ctx)
+{
+    (void)f;
+    skt_gate_task(ctx, NULL);
+}
+
+static void *cancel_it(void *arg)
+{
+    return (void *)(intptr_t)skua_cancel(arg);
+}
+
+static void it_waits_for_callbacks_of_what_another_thread_cancelled(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    struct skt_gate gate, callback;
+    skt_gate_init(&gate);
+    skt_gate_init(&callback);
+    skt_gate_hold(&gate, ex, skt_workers(state));
+    skua_future *f = skua_submit(ex, skt_nothing, NULL);
+    assert_status(skua_add_done_callback(f, stay, &callback), SKUA_OK);
+    pthread_t canceller = skt_thread(cancel_it, f);
+    skt_latch_wait(&callback.began, 1);
+    assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_CANCELLED);
+    skt_gate_open(&gate);
+    assert_status(skua_shutdown(ex, SKUA_WAIT, 0.1), SKUA_TIMEOUT);
+    skt_gate_open(&callback);
+    assert_status(skua_shutdown(ex, SKUA_WAIT, SKUA_FOREVER), SKUA_OK);
+    skua_close(ex);
+    skt_join(canceller);
+    skua_release(f);
+    skt_gate_fini(&gate);
+    skt_gate_fini(&callback);
+}
+
+static void a_pool_may_be_closed_while_its_futures_are_cancelled(void **state)
+{
+    for (int round = skt_rounds(300); round > 0; round--) {
+        skua_executor *ex = skt_pool(state);
+        struct skt_gate gate;
+        skt_gate_init(&gate);
+        skt_gate_hold(&gate, ex, skt_workers(state));
+        skua_future *f = skua_submit(ex, skt_nothing, NULL);
+        pthread_t canceller = skt_thread(cancel_it, f);
+        skt_gate_open(&gate);
+        skua_close(ex);
+        skt_join(canceller);
+        assert_true(skua_done(f));
+        skua_release(f);
+        skt_gate_fini(&gate);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +436,8 @@ int main(int argc, char **argv)
         SKT_EACH(closed_by_a_worker_it_is_freed_when_its_last_task_has_ended),
         SKT_EACH(close_leaves_no_thread_behind),
         SKT_EACH(several_threads_may_shut_down_at_once),
+        SKT_EACH(it_waits_for_callbacks_of_what_another_thread_cancelled),
+        SKT_EACH(a_pool_may_be_closed_while_its_futures_are_cancelled),
     };
     return skt_main(argc, argv, "shutdown", tests, SKT_COUNT(tests));
 }

@@ -27,6 +27,8 @@ static bool one_canceller;       /* and nobody else ends it as cancelled */
 static int reason;               /* plain: written before cancelling, by one_canceller */
 static int called[NR_CALLBACKS]; /* plain: the numbers of the callbacks, in the order they ran */
 static int nr_called;            /* plain: callbacks run one at a time */
+static int canceller_done, queue_done; /* plain: written before letting go */
+static int nr_last;                    /* who found that they were the last to let go */
 
 /* --- references --- */
 
@@ -50,6 +52,7 @@ MODEL_UNCHECKED static void start(uint32_t refs)
     ran = cancelled = one_canceller = false;
     reason = 0;
     nr_called = 0;
+    canceller_done = queue_done = nr_last = 0;
     for (int i = 0; i < NR_CALLBACKS; i++)
         called[i] = 0;
 }
@@ -88,6 +91,11 @@ MODEL_UNCHECKED static void note(bool *flag)
     *flag = true;
 }
 
+MODEL_UNCHECKED static void note_last(void)
+{
+    nr_last++;
+}
+
 static void run(void)
 {
     skua_future *f = future;
@@ -120,6 +128,40 @@ static void cancel(void)
         reason = 7;
     if (sk_state_cancel(&f->state)) {
         note(&cancelled);
+        sk_state_call(&f->state, f);
+    }
+    release(f);
+}
+
+/* Who lets go last ends what the two parties share: here it reads what the first has written. */
+static void let_go(skua_future *f, int *mine, const int *others)
+{
+    *mine = 1;
+    if (sk_state_let_go(&f->state)) {
+        model_check(*others == 1);
+        note_last();
+    }
+}
+
+static void cancel_and_let_go(void)
+{
+    skua_future *f = future;
+    if (sk_state_cancel(&f->state)) {
+        note(&cancelled);
+        sk_state_call(&f->state, f);
+        let_go(f, &canceller_done, &queue_done);
+    }
+    release(f);
+}
+
+static void run_or_let_go(void)
+{
+    skua_future *f = future;
+    if (!sk_state_begin(&f->state)) {
+        let_go(f, &queue_done, &canceller_done);
+    } else {
+        note(&ran);
+        sk_state_finish(&f->state, SK_FINISHED);
         sk_state_call(&f->state, f);
     }
     release(f);
@@ -294,6 +336,12 @@ MODEL_UNCHECKED static void one_won_called_in_order(void)
     model_check(called[0] == 1 && called[1] == 2);
 }
 
+MODEL_UNCHECKED static void one_was_last(void)
+{
+    one_won();
+    model_check(nr_last == (cancelled ? 1 : 0));
+}
+
 static const struct model_test tests[] = {
     { .name = "run_or_cancel",
       .setup = start_2,
@@ -305,6 +353,11 @@ static const struct model_test tests[] = {
       .thread = { run, cancel, cancel },
       .finish = one_won,
       .bound = 3 },
+    { .name = "one_of_two_lets_go_last",
+      .setup = start_2,
+      .thread = { run_or_let_go, cancel_and_let_go },
+      .finish = one_was_last,
+      .bound = 5 },
     { .name = "waiter_is_woken",
       .setup = start_2,
       .thread = { run, wait_for_end },
