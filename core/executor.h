@@ -41,6 +41,10 @@ bool sk_executor_is_bounded(const skua_executor *ex);
 /* Whether skua_shutdown(SKUA_KILL) was called. */
 bool sk_executor_killed(const skua_executor *ex);
 
+/* Submits a job that holds so many tasks; false after a shutdown, unless inner: see sched.h. */
+bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, size_t nr_tasks,
+                        bool inner);
+
 /* How often skua_shutdown() has cancelled what had not begun: a map that sees it change ends
  * early. */
 unsigned sk_executor_cancels(const skua_executor *ex);

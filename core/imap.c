@@ -74,11 +74,8 @@ static bool submit_batch(struct imap *imap, size_t n)
     for (size_t i = 0; i < n; i++)
         batch->items[i] = skua_retain(imap->window[(imap->begun + i) % imap->room]);
     bool inside = sk_executor_is_inside(imap->ex);
-    if (sk_sched_submit(sk_executor_sched(imap->ex), &batch->job, SK_LANE_NORMAL, inside) == 0) {
-        for (size_t i = 0; i < n; i++)
-            sk_executor_event(imap->ex, SK_EVENT_SUBMITTED);
+    if (sk_executor_submit(imap->ex, &batch->job, SK_LANE_NORMAL, n, inside))
         return true;
-    }
     for (size_t i = 0; i < n; i++)
         skua_release(batch->items[i]);
     sk_free(batch);

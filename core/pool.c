@@ -194,16 +194,32 @@ static void leave_room(struct pool *pool)
     sk_park_notify(&pool->room, 1);
 }
 
-void sk_executor_event(skua_executor *ex, enum sk_event event)
+/* n may be negative: the counters wrap, and so does their sum. */
+static void count(struct pool *pool, enum sk_event event, int64_t n)
 {
-    struct pool *pool = pool_of(ex);
     struct sk_worker *worker = sk_worker_self();
     if (worker != NULL && worker->sched == pool->sched)
-        sk_stats_add(&worker->stats.events[event], 1);
+        sk_stats_add(&worker->stats.events[event], (uint64_t)n);
     else
-        sk_add_rlx(&pool->events[event], 1u);
+        sk_add_rlx(&pool->events[event], (uint64_t)n);
+}
+
+void sk_executor_event(skua_executor *ex, enum sk_event event)
+{
+    count(pool_of(ex), event, 1);
     if (event == SK_EVENT_BEGUN || event == SK_EVENT_CANCELLED)
-        leave_room(pool);
+        leave_room(pool_of(ex));
+}
+
+bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, size_t nr_tasks,
+                        bool inner)
+{
+    struct pool *pool = pool_of(ex);
+    count(pool, SK_EVENT_SUBMITTED, (int64_t)nr_tasks);
+    if (sk_sched_submit(pool->sched, job, lane, inner) == 0)
+        return true; /* a task may have closed the pool meanwhile */
+    count(pool, SK_EVENT_SUBMITTED, -(int64_t)nr_tasks);
+    return false;
 }
 
 static size_t events(struct pool *pool, enum sk_event event)
@@ -289,10 +305,8 @@ static skua_future *pool_submit(skua_executor *ex, const skua_task *task)
     if (pool->max_pending != 0)
         enter_room(pool);
     skua_retain(f); /* the queue's */
-    if (sk_sched_submit(pool->sched, &f->job, lane_of(task->priority), false) == 0) {
-        sk_executor_event(ex, SK_EVENT_SUBMITTED);
+    if (sk_executor_submit(ex, &f->job, lane_of(task->priority), 1, false))
         return f;
-    }
     sk_state_cancel(&f->state); /* nobody has seen it: no failure to be read */
     leave_room(pool);
     skua_release(f);
