@@ -39,7 +39,8 @@
 
 SKUA_BEGIN_DECLS
 
-/** Hands out futures one by one. Opaque; used by one thread at a time. */
+/** Hands out futures one by one. Opaque; made by skua_as_completed() or skua_imap(), used by one
+ * thread at a time. */
 typedef struct skua_iter skua_iter;
 
 /** When skua_wait() returns. */
@@ -72,8 +73,10 @@ SKUA_API skua_iter *skua_as_completed(skua_future *const fs[], size_t n, double 
 
 /** The next done future. Blocks until there is one or the iterator's timeout has passed.
  * @param it the iterator; NULL gives NULL.
- * @param index if not NULL, set so that the future is fs[*index], the first of equal ones.
- * @return the future, not retained: it is as much yours as it was; NULL at the end. */
+ * @param index if not NULL, set so that the future is fs[*index], the first of equal ones; of
+ * skua_imap() to the number of the item.
+ * @return the future, not retained: of skua_as_completed() it is as much yours as it was, of
+ * skua_imap() it is the iterator's; NULL at the end, or when there is no sense in waiting on. */
 SKUA_API skua_future *skua_next(skua_iter *it, size_t *index);
 
 /** Ends an iterator, at any time.
