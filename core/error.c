@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "sched/call.h"
 #include "sched/worker.h"
 #include "skua/task.h"
 #include "skua/version.h"
@@ -206,4 +208,30 @@ struct sk_failure *sk_error_clone(const skua_error *error, skua_status status)
     copy->error.where = put(&room, error->where);
     copy->error.backtrace = put(&room, error->backtrace);
     return copy;
+}
+
+int sk_error_left(struct sk_call *call, const char *who)
+{
+    char words[SK_MESSAGE_SIZE];
+    sk_guard_words(&call->guard, who, words, sizeof words);
+    return skua_fail_at("", SKUA_FAILED, "%s", words);
+}
+
+int sk_error_call(const char *who, sk_guard_fn *fn, uintptr_t a, uintptr_t b, uintptr_t c,
+                  uintptr_t d)
+{
+    struct sk_call call;
+    int code = sk_call_guarded(&call, fn, a, b, c, d);
+    return sk_call_returned(&call) ? code : sk_error_left(&call, who);
+}
+
+void sk_error_call_logged(const char *who, sk_guard_fn *fn, uintptr_t a, uintptr_t b)
+{
+    struct sk_call call;
+    char words[SK_MESSAGE_SIZE];
+    sk_call_guarded(&call, fn, a, b, 0, 0);
+    if (sk_call_returned(&call))
+        return;
+    sk_guard_words(&call.guard, who, words, sizeof words);
+    sk_log(SKUA_LOG_WARNING, "skua: %s", words);
 }

@@ -3,7 +3,10 @@
 #ifndef SK_CORE_ERROR_H
 #define SK_CORE_ERROR_H
 
+#include <stdint.h>
+
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "skua/error.h"
 
 enum {
@@ -36,6 +39,18 @@ void sk_error_end_call(struct sk_failure *failure, skua_status status, int code,
 
 /* A copy with its strings in one block, for sk_free(); NULL ones become "". NULL: no memory. */
 struct sk_failure *sk_error_clone(const skua_error *error, skua_status status);
+
+/* The call `call` of the function `who` was left by an exception or pthread_exit(). Disposes of
+ * that, says so as skua_fail() would, and returns SKUA_FAILED, the code to go on with. */
+struct sk_call;
+int sk_error_left(struct sk_call *call, const char *who);
+
+/* The usual case: fn(a, b, c, d), and if it did not return, what sk_error_left() gives. */
+int sk_error_call(const char *who, sk_guard_fn *fn, uintptr_t a, uintptr_t b, uintptr_t c,
+                  uintptr_t d);
+
+/* fn(a, b) of no result, whose failure is nobody's but one line's in the log. */
+void sk_error_call_logged(const char *who, sk_guard_fn *fn, uintptr_t a, uintptr_t b);
 
 /* A record for errors that have no words of their own; static. */
 const skua_error *sk_error_plain(skua_status status);

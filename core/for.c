@@ -14,7 +14,8 @@ static bool run_units(void *ctx, uint32_t first, uint32_t end)
     size_t from = sk_loop_index(&f->loop, first);
     skua_future *before = sk_future_set_current(f->loop.task);
     struct sk_words *kept = sk_error_begin_call();
-    int code = f->body(from, sk_loop_index(&f->loop, end), f->ctx);
+    int code = sk_error_call("a loop body", (sk_guard_fn *)f->body, from,
+                             sk_loop_index(&f->loop, end), (uintptr_t)f->ctx, 0);
     if (SK_UNLIKELY(code != 0))
         sk_loop_fail(&f->loop, from, code);
     sk_error_leave_call(kept);

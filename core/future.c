@@ -190,6 +190,11 @@ bool skua_stopping(void)
     return current != NULL && (stop_asked(current) || expired(current));
 }
 
+static const char *called(const skua_future *f)
+{
+    return f->name != NULL ? f->name : "the task";
+}
+
 /* Sets how it ended, from what the task returned. */
 static enum sk_phase settle(skua_future *f, int code)
 {
@@ -204,11 +209,10 @@ static enum sk_phase settle(skua_future *f, int code)
     f->status = code == SKUA_CANCELLED && expired(f) ? SKUA_EXPIRED : SKUA_FAILED;
     f->failure = failure_open(f->status);
     if (f->failure != NULL)
-        sk_error_end_call(f->failure, f->status, code, f->name != NULL ? f->name : "the task");
+        sk_error_end_call(f->failure, f->status, code, called(f));
     if (f->failure != NULL && f->status == SKUA_EXPIRED) {
         snprintf(f->failure->message, sizeof f->failure->message,
-                 "%s was asked to stop after its time_limit of %g s",
-                 f->name != NULL ? f->name : "the task", f->time_limit);
+                 "%s was asked to stop after its time_limit of %g s", called(f), f->time_limit);
     }
     return SK_FINISHED;
 }
@@ -229,7 +233,9 @@ void sk_future_run(skua_future *f)
         f->deadline_ns = sk_deadline_ns(f->time_limit);
     sk_executor_event(f->executor, SK_EVENT_BEGUN);
     struct sk_words *kept = sk_error_begin_call();
-    enum sk_phase end = settle(f, f->fn(f->arg, f->result));
+    int code = sk_error_call(called(f), (sk_guard_fn *)f->fn, (uintptr_t)f->arg,
+                             (uintptr_t)f->result, 0, 0);
+    enum sk_phase end = settle(f, code);
     sk_error_leave_call(kept);
     sk_future_set_current(outer);
     sk_worker_act_as(role);
@@ -451,7 +457,8 @@ void skua_release(skua_future *f)
         if (f->status != SKUA_OK && !sk_load_rlx(&f->looked))
             mention(f);
         if (f->status == SKUA_OK && f->drop != NULL && !sk_load_rlx(&f->taken))
-            f->drop(f->result);
+            sk_error_call_logged("a drop function", (sk_guard_fn *)f->drop, (uintptr_t)f->result,
+                                 0);
     }
     sk_free(f->failure);
     sk_free(f);

@@ -135,7 +135,8 @@ static bool run_item(struct map *map, const struct map_job *job, size_t i)
     if (map->out_size > 0)
         memset(job->result, 0, map->out_size);
     struct sk_words *kept = sk_error_begin_call();
-    int code = map->fn(job->item, job->result);
+    int code = sk_error_call("an item's task", (sk_guard_fn *)map->fn, (uintptr_t)job->item,
+                             (uintptr_t)job->result, 0, 0);
     if (code != 0)
         item_failed(map, i, code);
     sk_error_leave_call(kept);

@@ -14,6 +14,7 @@
 #include "core/executor.h"
 #include "core/future.h"
 #include "core/loop.h"
+#include "sched/call.h"
 
 enum {
     PIECES_A_WORKER = 32,
@@ -65,7 +66,8 @@ static bool run_units(void *ctx, uint32_t first, uint32_t end)
         else
             memset(acc, 0, r->acc_size);
         struct sk_words *kept = sk_error_begin_call();
-        code = r->fold(from, sk_loop_index(&r->loop, unit + 1), r->ctx, acc);
+        code = sk_error_call("a loop body", (sk_guard_fn *)r->fold, from,
+                             sk_loop_index(&r->loop, unit + 1), (uintptr_t)r->ctx, (uintptr_t)acc);
         if (SK_UNLIKELY(code != 0))
             sk_loop_fail(&r->loop, from, code);
         sk_error_leave_call(kept);
@@ -74,11 +76,27 @@ static bool run_units(void *ctx, uint32_t first, uint32_t end)
     return code == 0;
 }
 
+/* Joins the accumulator of a unit onto acc; false if the function did not return. */
+static bool join_unit(struct reduction *r, skua_join *join, void *acc, uint32_t unit)
+{
+    struct sk_call call;
+    sk_call_guarded(&call, (sk_guard_fn *)join, (uintptr_t)acc,
+                    (uintptr_t)(r->accs + unit * r->stride), (uintptr_t)r->ctx, 0);
+    if (sk_call_returned(&call))
+        return true;
+    struct sk_words *kept = sk_error_begin_call();
+    sk_loop_fail(&r->loop, sk_loop_index(&r->loop, unit), sk_error_left(&call, "a join"));
+    sk_error_leave_call(kept);
+    return false;
+}
+
 static skua_status fold_and_join(struct reduction *r, skua_executor *ex, skua_join *join, void *acc)
 {
     skua_status status = sk_loop_run(&r->loop, ex, run_units, r);
-    for (uint32_t unit = 0; status == SKUA_OK && unit < r->loop.nr_units; unit++)
-        join(acc, r->accs + unit * r->stride, r->ctx);
+    for (uint32_t unit = 0; status == SKUA_OK && unit < r->loop.nr_units; unit++) {
+        if (!join_unit(r, join, acc, unit))
+            status = sk_error_copy(&r->loop.failure.error);
+    }
     return status;
 }
 

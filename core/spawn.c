@@ -2,9 +2,11 @@
 #include "skua/spawn.h"
 
 #include "base/compiler.h"
+#include "base/mem.h"
 #include "base/spin.h"
 #include "core/error.h"
 #include "core/executor.h"
+#include "sched/call.h"
 #include "sched/job.h"
 #include "sched/join.h"
 
@@ -28,12 +30,27 @@ void skua_spawn(skua_child *child, int (*fn)(void *arg), void *arg)
     c->result = fn(arg);
 }
 
+/* Passes on the words of a child that did not return. */
+static SK_NOINLINE int sync_slow(struct sk_worker *worker, uint32_t index)
+{
+    int result = sk_join_slow(worker, index);
+    char *words = worker->child_words;
+    if (SK_UNLIKELY(words != NULL)) {
+        skua_fail_at("", result, "%s", words);
+        sk_free(words);
+        worker->child_words = NULL;
+    }
+    return result;
+}
+
 int skua_sync(skua_child *child)
 {
     struct child *c = (struct child *)child;
     if (SK_UNLIKELY(c->worker == NULL))
         return c->result;
-    return sk_join_sync(c->worker, c->index);
+    if (SK_UNLIKELY(!sk_join_take_back(c->worker, c->index)))
+        return sync_slow(c->worker, c->index);
+    return sk_join_run(c->worker, c->index);
 }
 
 /* A call is a job in its caller's frame. */
@@ -48,7 +65,7 @@ struct call {
     int (*fn)(void *arg);
     void *arg;
     int result;
-    struct sk_failure *failure; /* why it was not run; the caller's memory */
+    struct sk_failure *failure; /* why it was not run, or did not return; the caller's memory */
     SK_ATOMIC(uint32_t) state;
 };
 
@@ -60,10 +77,24 @@ static void call_end(struct call *call, int result)
         sk_futex_wake(&call->state, 1);
 }
 
+/* Runs fn(arg). If it does not return, the failure says why, and the result is SKUA_FAILED. */
+static int run_guarded(int (*fn)(void *arg), void *arg, struct sk_failure *failure)
+{
+    struct sk_call call;
+    int result = sk_call_guarded(&call, (sk_guard_fn *)fn, (uintptr_t)arg, 0, 0, 0);
+    if (sk_call_returned(&call))
+        return result;
+    struct sk_words *kept = sk_error_begin_call();
+    result = sk_error_left(&call, "the called function");
+    sk_error_end_call(failure, SKUA_FAILED, result, "");
+    sk_error_leave_call(kept);
+    return result;
+}
+
 static void call_run(struct sk_job *job)
 {
     struct call *call = SK_CONTAINER_OF(job, struct call, job);
-    call_end(call, call->fn(call->arg));
+    call_end(call, run_guarded(call->fn, call->arg, call->failure));
 }
 
 static void call_discard(struct sk_job *job, skua_status why)
@@ -98,9 +129,11 @@ int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
     if (fn == NULL)
         return sk_error_set(SKUA_INVALID, "skua_call: the function is NULL");
     struct sk_sched *sched = sk_executor_sched(ex);
-    if (sk_worker_is_of(sched))
-        return fn(arg);
     struct sk_failure failure = { .error = { .status = SKUA_OK } };
+    if (sk_worker_is_of(sched)) {
+        int result = run_guarded(fn, arg, &failure);
+        return failure.error.status != SKUA_OK ? (int)sk_error_copy(&failure.error) : result;
+    }
     struct call call = { .job = { &call_job, NULL }, .fn = fn, .arg = arg, .failure = &failure };
     if (sk_sched_submit(sched, &call.job, SK_LANE_NORMAL, sk_guest_self(sched) != NULL) != 0)
         return sk_error_set(SKUA_SHUTDOWN, "skua_call: the pool was shut down");

@@ -28,6 +28,7 @@
 
 #include "base/futex.h"
 #include "base/mem.h"
+#include "core/error.h"
 
 enum {
     PHASE = 3,
@@ -164,7 +165,8 @@ static void call_locked(struct sk_state *state, skua_future *f)
         while ((callback = state->callbacks) != NULL) {
             state->callbacks = callback->next;
             sk_lock_unlock(&state->lock);
-            callback->fn(f, callback->ctx);
+            sk_error_call_logged("a done callback", (sk_guard_fn *)callback->fn, (uintptr_t)f,
+                                 (uintptr_t)callback->ctx);
             sk_free(callback);
             sk_lock_lock(&state->lock);
         }

@@ -25,6 +25,15 @@ static void sleep_until_done(struct sk_split *split, struct sk_split_entry *entr
     sk_worker_block_end();
 }
 
+void sk_join_wait(struct sk_split *split, struct sk_split_entry *entry)
+{
+    struct sk_spin spin = { 0, 0 };
+    while (sk_load_acq(&entry->state) != SK_SPLIT_DONE) { /* pairs with S3 in split.c */
+        if (sk_spin_turn(&spin, sk_join_spin))
+            sleep_until_done(split, entry);
+    }
+}
+
 int sk_join_slow(struct sk_worker *worker, uint32_t index)
 {
     struct sk_split *split = &worker->split;
@@ -49,6 +58,7 @@ int sk_join_slow(struct sk_worker *worker, uint32_t index)
         }
     }
     int result = entry->result;
+    worker->child_words = entry->words;
     sk_split_remove(split, index);
     return result;
 }

@@ -11,7 +11,11 @@
 /* Shares children with a thief that asked. */
 void sk_join_share(struct sk_worker *worker);
 
-/* Ends a child that is not simply the youngest private one. Returns what its fn returned. */
+/* Waits until a child that was taken is done, without helping. */
+void sk_join_wait(struct sk_split *split, struct sk_split_entry *entry);
+
+/* Ends a child that is not simply the youngest private one. Returns what its fn returned; if a
+ * thief's call of it did not return, SKUA_FAILED, with words in worker->child_words. */
 int sk_join_slow(struct sk_worker *worker, uint32_t index);
 
 /* Lets fn(arg) run elsewhere. False if the worker has too many children: then it is up to the
@@ -27,15 +31,30 @@ static inline bool sk_join_spawn(struct sk_worker *worker, int (*fn)(void *arg),
     return true;
 }
 
+/* Takes a child back if it is the youngest and private, the usual case: then it is to be run. Else
+ * it is one for sk_join_slow. */
+static inline bool sk_join_take_back(struct sk_worker *worker, uint32_t index)
+{
+    if (SK_UNLIKELY(!sk_split_pop(&worker->split, index)))
+        return false;
+    if (SK_UNLIKELY(sk_load_rlx(&worker->split.asked) != 0)) /* relaxed: a hint that only delays */
+        sk_join_share(worker);
+    return true;
+}
+
+/* Runs a child that was just taken back. */
+static inline int sk_join_run(struct sk_worker *worker, uint32_t index)
+{
+    const struct sk_split_entry *entry = &worker->split.entries[index];
+    return entry->fn(entry->arg);
+}
+
 /* Runs the child, or waits for who runs it. Returns what its fn returned. */
 static inline int sk_join_sync(struct sk_worker *worker, uint32_t index)
 {
-    if (SK_UNLIKELY(!sk_split_pop(&worker->split, index)))
+    if (SK_UNLIKELY(!sk_join_take_back(worker, index)))
         return sk_join_slow(worker, index);
-    const struct sk_split_entry *entry = &worker->split.entries[index];
-    if (SK_UNLIKELY(sk_load_rlx(&worker->split.asked) != 0)) /* relaxed: a hint that only delays */
-        sk_join_share(worker);
-    return entry->fn(entry->arg);
+    return sk_join_run(worker, index);
 }
 
 #endif

@@ -30,6 +30,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sched/call.h"
 
 #define TAG_ONE    (UINT64_C(1) << 40)
 #define TAIL_ONE   (UINT64_C(1) << 20)
@@ -162,13 +163,27 @@ struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_e
     return &victim->entries[tail];
 }
 
+/* Runs a claimed child. What does not return has failed, with words. */
+static void run_claimed(struct sk_split_entry *entry, int (*fn)(void *arg))
+{
+    struct sk_call call;
+    entry->words = NULL;
+    entry->result = sk_call_guarded(&call, (sk_guard_fn *)fn, (uintptr_t)entry->arg, 0, 0, 0);
+    if (sk_call_returned(&call))
+        return;
+    char words[SK_GUARD_WORDS];
+    sk_guard_words(&call.guard, "a child", words, sizeof words);
+    entry->result = SKUA_FAILED;
+    entry->words = sk_strdup(words); /* without memory they are lost, and nothing else */
+}
+
 void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_split_entry *entry)
 {
     int (*fn)(void *arg) = entry->fn;
     if (fn != NULL) {
         entry->base = self->head;
         sk_store_rel(&entry->thief, self); /* S5: publishes base; pairs with the waiter's load */
-        entry->result = fn(entry->arg);
+        run_claimed(entry, fn);
         sk_add_acq_rel(&self->shared, TAG_ONE); /* see leapfrogging, above */
         sk_store_rlx(&entry->thief, NULL);
     }

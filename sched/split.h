@@ -30,6 +30,7 @@ struct sk_split_entry {
     int result;                         /* what fn returned, before DONE */
     SK_ATOMIC(struct sk_split *) thief; /* who runs it, once it is known */
     uint32_t base;                      /* the thief's head when it began; before thief is set */
+    char *words;                        /* why fn did not return; the reader frees it; or NULL */
 };
 
 struct sk_split {

@@ -1,14 +1,21 @@
 /* The life of a worker: look for work, run it; with none, look on for a while; then sleep. After a
  * loop the search begins with the mail alone, for the time in which a program between two loops
  * comes back with the next one: a sweep over the other workers would cost the region a few cache
- * misses. */
+ * misses.
+ *
+ * A thread that is spent (base/guard.c) is replaced: it starts a thread that is the worker from
+ * then on, and ends; the new one joins it and begins as every worker does, with init. This happens
+ * between two rounds, when the worker has no job, no mail in hand and nobody counts on it, so the
+ * successor takes nothing over but the struct. */
 #define _GNU_SOURCE
 #include "sched/worker.h"
 
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/thread.h"
+#include "sched/call.h"
 #include "sched/idle.h"
 #include "sched/sched.h"
 #include "sched/spare.h"
@@ -158,7 +165,8 @@ static bool sleep_or_work(struct sk_worker *worker)
     return !found && find.contended;
 }
 
-/* One round of the worker's life; counted_on as sleep_or_work returned it, and to be returned. */
+/* One round of the worker's life; it does not go on to sleep when it has spent the thread.
+ * counted_on as sleep_or_work returned it, and to be returned. */
 static bool work_once(struct sk_worker *worker, bool counted_on)
 {
     struct sk_sched *sched = worker->sched;
@@ -169,6 +177,8 @@ static bool work_once(struct sk_worker *worker, bool counted_on)
         sk_region_answer(worker);
         while (next_loop(worker)) {
         }
+        if (SK_UNLIKELY(sk_guard_spent()))
+            return false;
     }
     if (!is_lent(worker)) {
         if (sk_victim_find(worker, &find, false)) {
@@ -185,15 +195,41 @@ static bool work_once(struct sk_worker *worker, bool counted_on)
     return sleep_or_work(worker);
 }
 
-static void work(struct sk_worker *worker)
+static void *main_of_next(void *arg)
+{
+    struct sk_worker *worker = arg;
+    pthread_join(worker->spent, NULL);
+    return sk_worker_main(worker);
+}
+
+/* Lets a new thread be the worker. False if there is none to be had: this one goes on, and tries
+ * again after its next round. */
+static bool hand_over(struct sk_worker *worker)
+{
+    if (sk_load_acq(&worker->sched->broken)) /* its jobs are not run: nothing is gained */
+        return false;
+    sk_store_rlx(&worker->state, SK_WORKER_BUSY); /* no loop waits for it to come */
+    worker->spent = pthread_self();
+    if (sk_thread_start(&worker->thread, main_of_next, worker) == 0)
+        return true;
+    worker->thread = worker->spent;
+    sk_store_rlx(&worker->state, SK_WORKER_IDLE);
+    return false;
+}
+
+/* False if another thread is the worker now. */
+static bool work(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
     bool counted_on = false;
     while (!sk_load_acq(&sched->drained) && sk_sched_here(sched)) {
+        if (SK_UNLIKELY(sk_guard_spent()) && hand_over(worker))
+            return false;
         if (worker->is_spare && !sk_spare_rest(worker))
             break;
         counted_on = work_once(worker, counted_on);
     }
+    return true;
 }
 
 void sk_worker_take_seat(struct sk_worker *worker)
@@ -206,6 +242,19 @@ void sk_worker_take_seat(struct sk_worker *worker)
     sk_place_pin_self(&sched->topo, &sched->places[worker->seat]);
 }
 
+static bool run_init(struct sk_sched *sched)
+{
+    struct sk_call call;
+    char words[SK_GUARD_WORDS];
+    int code =
+        sk_call_guarded(&call, (sk_guard_fn *)sched->init, (uintptr_t)sched->init_arg, 0, 0, 0);
+    if (sk_call_returned(&call))
+        return code == 0;
+    sk_guard_words(&call.guard, "init", words, sizeof words);
+    sk_log(SKUA_LOG_WARNING, "skua: the pool %s is broken: %s", sched->name, words);
+    return false;
+}
+
 static void set_up(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
@@ -213,7 +262,7 @@ static void set_up(struct sk_worker *worker)
     sk_worker_take_seat(worker);
     if (sched->init != NULL) {
         sk_store_rlx(&worker->state, SK_WORKER_BUSY); /* it may run loops: none is to wait for it */
-        if (sched->init(sched->init_arg) != 0)
+        if (!run_init(sched))
             sk_store_sc(&sched->broken, true);
     }
     sk_store_rel(&worker->state, SK_WORKER_IDLE);
@@ -226,7 +275,10 @@ void *sk_worker_main(void *arg)
     while (sk_load_acq(&sched->gate) == 0) /* O1: pairs with O2 in sched.c */
         sk_futex_wait(&sched->gate, 0, SK_NO_DEADLINE);
     set_up(worker);
-    work(worker);
+    if (!work(worker)) {
+        sk_worker_of_thread = NULL;
+        return NULL;
+    }
     sk_store_sc(&worker->state, SK_WORKER_BUSY); /* no loop waits for it to come */
     sk_worker_of_thread = NULL;
     if (!sk_sched_here(sched))

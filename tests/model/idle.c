@@ -1,12 +1,13 @@
 /* The whole life of workers: sched/worker.c with idle.c, victim.c and the queues. Whatever is
  * submitted is run once, and no worker sleeps on while something waits for it.
  *
- * The workers leave when all jobs of the test are done. Loops, spares and guests are stood in for
- * by nothing. */
+ * The workers leave when all jobs of the test are done. Loops, children, spares and guests are
+ * stood in for by nothing. */
 #include "sched/idle.h"
 
 #include <limits.h>
 
+#include "base/log.h"
 #include "base/thread.h"
 #include "numa/place.h"
 #include "sched/spare.h"
@@ -36,6 +37,31 @@ int sk_place_pin_self(const struct sk_topo *topo, const struct sk_place *place)
     (void)topo;
     (void)place;
     return 0;
+}
+
+int sk_thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg)
+{
+    (void)thread;
+    (void)fn;
+    (void)arg;
+    model_fail("no thread is spent");
+    return 0;
+}
+
+void sk_log(skua_log_level level, const char *format, ...)
+{
+    (void)level;
+    (void)format;
+    model_fail("there is nothing to say");
+}
+
+void sk_worker_block_begin(void)
+{
+    model_fail("there are no children");
+}
+
+void sk_worker_block_end(void)
+{
 }
 
 void sk_region_answer(struct sk_worker *worker)
