@@ -45,7 +45,8 @@ typedef struct skua_options {
     int workers;      /**< 0: SKUA_NUM_THREADS, or one for each core the process may use */
     const char *name; /**< workers' threads are called name-0, name-1, ... ; copied */
     /** Run first in each worker's thread, also in one that is made later to stand in for a worker
-     * which waits inside a task; non-zero breaks the executor. */
+     * which waits inside a task or in place of one that has exited; non-zero, or not to return
+     * (task.h), breaks the executor. */
     int (*init)(void *init_arg);
     void *init_arg;          /**< given to init */
     size_t max_pending;      /**< submitting waits while this many are pending; 0: no limit */

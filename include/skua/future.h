@@ -100,12 +100,12 @@ SKUA_API const skua_error *skua_exception(skua_future *f, double timeout);
 
 /** Calls fn(f, ctx) once f is done: in the order added, one at a time, also those added while
  * others run; in the thread that finished or cancelled f; at once, here, if f is done and no
- * callback of it is running. Those who wait for f are woken before. Any thread; does not wait.
- * @param f the future. Inside @p fn it is not yours to release.
- * @param fn what to call; it may use all of skua, and may release the last reference.
- * @param ctx given back to @p fn.
- * @return SKUA_OK; SKUA_INVALID (NULL); SKUA_NO_MEMORY; SKUA_SHUTDOWN in the child of a fork(), for
- * a future that was not done. */
+ * callback of it is running. Those who wait for f are woken before. A callback that is left by a
+ * C++ exception or pthread_exit() gives a line in the log, and the others run. Any thread; does not
+ * wait. @param f the future. Inside @p fn it is not yours to release. @param fn what to call; it
+ * may use all of skua, and may release the last reference. @param ctx given back to @p fn. @return
+ * SKUA_OK; SKUA_INVALID (NULL); SKUA_NO_MEMORY; SKUA_SHUTDOWN in the child of a fork(), for a
+ * future that was not done. */
 SKUA_API skua_status skua_add_done_callback(skua_future *f, void (*fn)(skua_future *f, void *ctx),
                                             void *ctx);
 

@@ -48,7 +48,8 @@
 
 SKUA_BEGIN_DECLS
 
-/** A loop's body: does the piece [begin, end) and returns 0, or skua_fail().
+/** A loop's body: does the piece [begin, end) and returns 0, or skua_fail(). One that is left by
+ * a C++ exception or pthread_exit() has failed: see task.h.
  * @param begin first index of the piece.
  * @param end one past its last index; always greater than begin.
  * @param ctx as given to the loop; shared by all pieces. */
@@ -118,7 +119,7 @@ SKUA_API skua_status skua_for(skua_executor *ex, size_t begin, size_t end, skua_
  * @param acc the accumulator; unspecified unless SKUA_OK is returned.
  * @param acc_size its size in bytes, at least 1.
  * @param o how, or NULL.
- * @return as skua_for(). */
+ * @return as skua_for(); SKUA_FAILED also if join does not return. */
 SKUA_API skua_status skua_reduce(skua_executor *ex, size_t begin, size_t end, skua_fold *fold,
                                  skua_join *join, void *ctx, void *acc, size_t acc_size,
                                  const skua_loop *o);

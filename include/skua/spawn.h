@@ -5,6 +5,16 @@
  * whose child was taken helps the one who took it (Wagner and Calder, 1993). The children lie in a
  * split deque as in Lace (van Dijk and van de Pol, 2014).
  *
+ * A C++ exception thrown by a child ends where the child runs. If somebody took it, skua_sync()
+ * returns SKUA_FAILED in its parent. If nobody did, the parent runs it in skua_sync(), and the
+ * exception passes through its frames as through those of any C++ function, on to the task, loop
+ * body or call around them, which fails (task.h). The children of that task which are open then are
+ * ended first, while the frames they use are still there: those that somebody took are waited for,
+ * and the others never run. But a function that catches an exception itself must sync the children
+ * it has spawned, as on any way out. The same holds for pthread_exit(); yet where that passes
+ * frames of C++, their destructors have run by the time taken children are waited for: sync them
+ * before.
+ *
  * @code
  * #include <skua/skua.h>
  * #include <stdio.h>
@@ -60,7 +70,8 @@ SKUA_API void skua_spawn(skua_child *child, int (*fn)(void *arg), void *arg);
 
 /** Waits for a child: runs it here if nobody took it, else helps whoever did.
  * @param child one that was spawned and not yet synced.
- * @return what its fn returned. */
+ * @return what its fn returned; SKUA_FAILED if another worker ran it and it did not return, with
+ * words as by skua_fail(). */
 SKUA_API int skua_sync(skua_child *child);
 
 /** Runs fn(arg) on a worker of @p ex and waits for it; on one of its workers it is a plain call.
@@ -68,7 +79,8 @@ SKUA_API int skua_sync(skua_child *child);
  * @param fn what to run.
  * @param arg given to it.
  * @return what fn returned; or a negative skua_status, with skua_last_error() set, where it could
- * not be run: SKUA_INVALID, SKUA_SHUTDOWN, a broken pool's status. */
+ * not be run, SKUA_INVALID, SKUA_SHUTDOWN, a broken pool's status, or did not return, SKUA_FAILED:
+ * see task.h. */
 SKUA_API int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg);
 
 SKUA_END_DECLS

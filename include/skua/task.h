@@ -5,6 +5,21 @@
  * serves every kind of executor: when sizes are given, the argument is a copy made at submission
  * and the result is memory of the future's own.
  *
+ * A task that does not return has failed, and its worker goes on with the next one. This holds for
+ * a C++ exception thrown out of it, whose type is named in the error's message, with its what()
+ * where it is a std::exception; for pthread_exit() in it; and for the cancellation of its thread.
+ * The status and the code are SKUA_FAILED. Destructors and cleanup handlers run as ever, and a
+ * worker's thread that has exited is replaced by a new one, which runs the pool's init. It is the
+ * same for whatever else skua calls: the bodies of loops, the items of maps, the functions of
+ * skua_call() and skua_spawn(), callbacks, init. On a thread of the program's own that does a part
+ * of a loop, pthread_exit() ends no more than that loop, but glibc goes on to count it as an
+ * exiting one, which can no more be cancelled, and which another thread's setuid() passes by: let
+ * it end soon.
+ *
+ * That takes x86-64 or aarch64, and for pthread_exit() and cancellation glibc. Elsewhere an
+ * exception ends the process, and pthread_exit() the worker: do neither. Exceptions can only pass
+ * functions that were compiled with unwind tables, as is usual on those processors.
+ *
  * @code
  * #include <skua/skua.h>
  * #include <stdio.h>
@@ -39,7 +54,7 @@
 
 SKUA_BEGIN_DECLS
 
-/** A task. Returns 0, or non-zero for a failure: see skua_fail().
+/** A task. Returns 0, or non-zero for a failure: see skua_fail(). Not to return is a failure, too.
  * @param arg the copy of skua_task.arg_size bytes, or the pointer itself where that was 0.
  * @param result skua_task.result_size zero bytes to write, or NULL where that was 0. */
 typedef int skua_fn(void *arg, void *result);
