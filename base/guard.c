@@ -141,8 +141,9 @@ int sk_guard_call(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, sk_guard_f
 struct type_info {
     const void *vtable;
     const char *name;             /* mangled; with a '*' before it where it is unique by address */
-    const struct type_info *base; /* of a class with one base, at offset 0, public: see below */
+    const struct type_info *base; /* of a class with one base, at offset 0 and public */
 };
+/* NOLINTBEGIN(readability-identifier-naming): the ABI's names */
 extern void *__cxa_begin_catch(void *exception) __attribute__((weak));
 extern void __cxa_end_catch(void) __attribute__((weak));
 extern const struct type_info *__cxa_current_exception_type(void) __attribute__((weak));
@@ -150,6 +151,7 @@ extern char *__cxa_demangle(const char *name, char *buffer, size_t *size, int *s
     __attribute__((weak));
 /* The vtable of the type_info of such a class; objects point behind its first two words. */
 extern const void *const _ZTVN10__cxxabiv120__si_class_type_infoE[] __attribute__((weak));
+/* NOLINTEND(readability-identifier-naming) */
 
 static bool is_cpp(const struct _Unwind_Exception *exception)
 {
