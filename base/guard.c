@@ -40,11 +40,13 @@ _Unwind_Reason_Code sk_guard_personality(int version, _Unwind_Action actions,
                                          struct _Unwind_Exception *exception,
                                          struct _Unwind_Context *context);
 
-/* The guard lies in a register that is kept over calls, where the personality finds it. The hints
- * behind the call allow to go on there where indirect jumps are checked (CET, BTI). 0x1b: a 32-bit
- * offset. */
+/* The guard lies on the stack, so many bytes above the stack pointer at the call, which an unwinder
+ * tells the personality as the CFA. Rejected: a register that is kept over calls. _Unwind_GetGR()
+ * aborts where the program has an unwinder of its own (-static-libgcc) beside the library's. The
+ * hints behind the call allow to go on there where indirect jumps are checked (CET, BTI). 0x1b: a
+ * 32-bit offset. */
 #if defined(__x86_64__)
-#define GUARD_REGISTER 3 /* rbx */
+#define GUARD_OFFSET 0
 __asm__(".pushsection .text\n"
         ".globl sk_guard_call\n"
         ".hidden sk_guard_call\n"
@@ -55,21 +57,18 @@ __asm__(".pushsection .text\n"
         "    .cfi_startproc\n"
         "    .cfi_personality 0x1b, sk_guard_personality\n"
         "    endbr64\n"
-        "    pushq %rbx\n"
+        "    pushq %r9\n"
         "    .cfi_def_cfa_offset 16\n"
-        "    .cfi_offset %rbx, -16\n"
-        "    movq %r9, %rbx\n"
         "    callq *%r8\n"
         "    endbr64\n"
-        "    popq %rbx\n"
-        "    .cfi_restore %rbx\n"
+        "    popq %r9\n"
         "    .cfi_def_cfa_offset 8\n"
         "    ret\n"
         "    .cfi_endproc\n"
         ".size sk_guard_call, . - sk_guard_call\n"
         ".popsection\n");
 #else
-#define GUARD_REGISTER 19 /* x19 */
+#define GUARD_OFFSET 16
 __asm__(".pushsection .text\n"
         ".globl sk_guard_call\n"
         ".hidden sk_guard_call\n"
@@ -85,13 +84,9 @@ __asm__(".pushsection .text\n"
         "    .cfi_offset x29, -32\n"
         "    .cfi_offset x30, -24\n"
         "    mov x29, sp\n"
-        "    str x19, [sp, #16]\n"
-        "    .cfi_offset x19, -16\n"
-        "    mov x19, x5\n"
+        "    str x5, [sp, #16]\n"
         "    blr x4\n"
         "    hint #36\n" /* bti j */
-        "    ldr x19, [sp, #16]\n"
-        "    .cfi_restore x19\n"
         "    ldp x29, x30, [sp], #32\n"
         "    .cfi_restore x29\n"
         "    .cfi_restore x30\n"
@@ -109,7 +104,8 @@ __attribute__((used)) _Unwind_Reason_Code sk_guard_personality(int version, _Unw
                                                                struct _Unwind_Exception *exception,
                                                                struct _Unwind_Context *context)
 {
-    struct sk_guard *guard = (struct sk_guard *)_Unwind_GetGR(context, GUARD_REGISTER);
+    uintptr_t at_call = _Unwind_GetCFA(context);
+    struct sk_guard *guard = *(struct sk_guard **)(at_call + GUARD_OFFSET);
     bool forced = (actions & _UA_FORCE_UNWIND) != 0, search = (actions & _UA_SEARCH_PHASE) != 0;
     (void)language;
     if (version != 1)
