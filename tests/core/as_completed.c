@@ -1,6 +1,7 @@
 /* skua_as_completed(): futures handed out as they get done. */
 #include "tests/support/harness.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "tests/support/gate.h"
@@ -58,6 +59,58 @@ static void the_rest_come_in_the_order_in_which_they_end(void **state)
     assert_status(skua_iter_close(it), SKUA_OK);
     for (int i = 0; i < 5; i++)
         skua_release(fs[i]);
+    skua_close(ex);
+    skt_gate_fini(&gate);
+}
+
+/* The test ends them itself, so that the order is the same with any number of workers. */
+static void cancelled_ones_come_in_the_order_in_which_they_were_cancelled(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    struct skt_gate gate;
+    skt_gate_init(&gate);
+    skt_gate_hold(&gate, ex, skt_workers(state));
+    const int order[] = { 2, 4, 1, 0, 3 };
+    skua_future *fs[5];
+    for (int i = 0; i < 5; i++)
+        fs[i] = skua_submit(ex, skt_nothing, NULL);
+    skua_iter *it = skua_as_completed(fs, 5, SKUA_FOREVER);
+    for (int i = 0; i < 5; i++)
+        assert_true(skua_cancel(fs[order[i]]));
+    size_t index = 99;
+    for (int i = 0; i < 5; i++) {
+        assert_ptr_equal(skua_next(it, &index), fs[order[i]]);
+        assert_int_equal(index, order[i]);
+    }
+    assert_null(skua_next(it, NULL));
+    assert_status(skua_iter_close(it), SKUA_OK);
+    skt_gate_open(&gate);
+    for (int i = 0; i < 5; i++)
+        skua_release(fs[i]);
+    skua_close(ex);
+    skt_gate_fini(&gate);
+}
+
+static void one_that_ends_after_the_timeout_still_comes(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    struct skt_gate gate;
+    skt_gate_init(&gate);
+    skua_future *f = skt_gate_submit(&gate, ex);
+    skua_future *const fs[] = { f, f, NULL, f };
+    skua_iter *first = skua_as_completed(fs, 4, 0.001), *second = skua_as_completed(fs, 4, NAN);
+    assert_null(skua_next(first, NULL));
+    assert_null(skua_next(second, NULL));
+    assert_status(skua_iter_close(second), SKUA_TIMEOUT);
+    assert_non_null(strstr(skua_last_error()->message, "1 of 1"));
+    skt_gate_open(&gate);
+    assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_OK);
+    size_t index = 99;
+    assert_ptr_equal(skua_next(first, &index), f);
+    assert_int_equal(index, 0);
+    assert_null(skua_next(first, NULL));
+    assert_status(skua_iter_close(first), SKUA_OK);
+    skua_release(f);
     skua_close(ex);
     skt_gate_fini(&gate);
 }
@@ -164,14 +217,13 @@ static void a_done_future_is_handed_out_however_late(void **state)
 
 static void a_timeout_tells_how_many_are_unfinished(void **state)
 {
-    (void)state;
-    skua_executor *ex = skt_pool_of(2);
+    skua_executor *ex = skt_pool(state), *other = skt_pool_of(1);
     struct skt_gate gate;
     skt_gate_init(&gate);
     skua_future *fs[4] = { skua_submit(ex, skt_nothing, NULL), skua_submit(ex, skt_nothing, NULL) };
     assert_status(skua_wait(fs, 2, SKUA_ALL_COMPLETED, SKUA_FOREVER), SKUA_OK);
     fs[2] = skt_gate_submit(&gate, ex);
-    fs[3] = skt_gate_submit(&gate, ex);
+    fs[3] = skt_gate_submit(&gate, other);
     const double start = skt_now();
     skua_iter *it = skua_as_completed(fs, 4, 0.05);
     assert_ptr_equal(skua_next(it, NULL), fs[0]);
@@ -186,6 +238,7 @@ static void a_timeout_tells_how_many_are_unfinished(void **state)
     for (int i = 0; i < 4; i++)
         skua_release(fs[i]);
     skua_close(ex);
+    skua_close(other);
     skt_gate_fini(&gate);
 }
 
@@ -266,12 +319,14 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         SKT_EACH(done_ones_come_first_in_array_order),
         SKT_TEST(the_rest_come_in_the_order_in_which_they_end),
+        SKT_EACH(cancelled_ones_come_in_the_order_in_which_they_were_cancelled),
+        SKT_EACH(one_that_ends_after_the_timeout_still_comes),
         SKT_EACH(each_comes_once_with_its_index),
         SKT_EACH(equal_ones_come_once_with_the_first_index),
         SKT_TEST(nothing_to_iterate_is_an_end_at_once),
         SKT_EACH(the_clock_starts_at_the_call),
         SKT_EACH(a_done_future_is_handed_out_however_late),
-        SKT_TEST(a_timeout_tells_how_many_are_unfinished),
+        SKT_EACH(a_timeout_tells_how_many_are_unfinished),
         SKT_EACH(an_iterator_may_be_closed_early_and_begun_again),
         SKT_EACH(each_may_be_released_as_it_comes),
         SKT_EACH(futures_cancelled_by_shutdown_come_too),

@@ -65,6 +65,13 @@ static int close_own_pool(void *arg, void *result)
     return 0;
 }
 
+static int exit_in_task(void *arg, void *result)
+{
+    (void)arg;
+    (void)result;
+    exit(0);
+}
+
 /* The parts that the started program plays. */
 static int play(const char *part)
 {
@@ -72,8 +79,8 @@ static int play(const char *part)
         leave_tasks(skua_default());
         return 0;
     }
-    if (strcmp(part, "--pool") == 0) {
-        leave_tasks(skua_thread_pool(&(skua_options){ .workers = 2 }));
+    if (strncmp(part, "--pool-", 7) == 0) {
+        leave_tasks(skua_thread_pool(&(skua_options){ .workers = atoi(part + 7) }));
         return 0;
     }
     if (strcmp(part, "--one-worker") == 0) {
@@ -102,6 +109,12 @@ static int play(const char *part)
         skua_result(f, NULL, 0, SKUA_FOREVER);
         skua_release(f);
         return 0;
+    }
+    if (strcmp(part, "--in-task") == 0) {
+        leave_tasks(skua_thread_pool(&(skua_options){ .workers = 2 }));
+        skua_release(skua_submit(skua_default(), exit_in_task, NULL));
+        for (;;)
+            pause();
     }
     if (strcmp(part, "--at-once") == 0) {
         skt_gate_init(&gate);
@@ -137,8 +150,9 @@ static void exit_waits_for_tasks_of_the_default_pool(void **state)
 
 static void exit_waits_for_tasks_of_a_pool_that_was_not_closed(void **state)
 {
-    (void)state;
-    check_all_ran("--pool");
+    char part[16];
+    snprintf(part, sizeof part, "--pool-%d", skt_workers(state));
+    check_all_ran(part);
 }
 
 static void exit_waits_for_tasks_of_a_pool_that_was_shut_down(void **state)
@@ -153,6 +167,12 @@ static void exit_waits_for_pools_that_need_each_other(void **state)
     const struct skt_output o = skt_exec("--one-worker", no_variables, 0);
     assert_int_equal(o.status, 0);
     assert_int_equal(count_bytes(&o, 't'), NR_TASKS);
+}
+
+static void exit_in_a_task_waits_for_the_other_pools(void **state)
+{
+    (void)state;
+    check_all_ran("--in-task");
 }
 
 static void exit_does_not_linger_with_idle_pools(void **state)
@@ -187,7 +207,8 @@ int main(int argc, char **argv)
         return play(argv[1]);
     const struct CMUnitTest tests[] = {
         SKT_TEST(exit_waits_for_tasks_of_the_default_pool),
-        SKT_TEST(exit_waits_for_tasks_of_a_pool_that_was_not_closed),
+        SKT_EACH(exit_waits_for_tasks_of_a_pool_that_was_not_closed),
+        SKT_TEST(exit_in_a_task_waits_for_the_other_pools),
         SKT_TEST(exit_waits_for_tasks_of_a_pool_that_was_shut_down),
         SKT_TEST(exit_waits_for_pools_that_need_each_other),
         SKT_TEST(exit_does_not_linger_with_idle_pools),

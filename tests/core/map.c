@@ -264,7 +264,7 @@ int main(int argc, char **argv)
         SKT_EACH(the_lowest_failing_item_is_reported_always),
         SKT_EACH(a_timeout_frees_the_arrays_and_begins_nothing_more),
         SKT_EACH(shutdown_cancels_a_map_that_has_not_begun_all),
-        SKT_TEST(what_makes_no_sense_is_refused),
+        SKT_EACH(what_makes_no_sense_is_refused),
         SKT_EACH(maps_nest),
     };
     return skt_main(argc, argv, "map", tests, SKT_COUNT(tests));

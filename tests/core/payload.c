@@ -211,8 +211,7 @@ static void a_result_that_was_taken_is_not_dropped_and_taken_once(void **state)
 
 static void a_task_that_failed_or_never_ran_drops_nothing(void **state)
 {
-    (void)state;
-    skua_executor *ex = skt_pool_of(1);
+    skua_executor *ex = skt_pool(state);
     sk_store_rel(&nr_dropped, 0);
     skua_future *f = submit_with_drop(ex, make_nothing, NULL);
     void *out = NULL;
@@ -220,7 +219,7 @@ static void a_task_that_failed_or_never_ran_drops_nothing(void **state)
     skua_release(f);
     struct skt_gate gate;
     skt_gate_init(&gate);
-    skt_gate_hold(&gate, ex, 1);
+    skt_gate_hold(&gate, ex, skt_workers(state));
     f = submit_with_drop(ex, make_memory, NULL);
     assert_true(skua_cancel(f));
     skua_release(f);
@@ -268,12 +267,11 @@ static void a_failure_that_nobody_read_is_told_once(void **state)
 
 static void a_poll_that_found_nothing_has_not_read_the_failure(void **state)
 {
-    (void)state;
-    skua_executor *ex = skt_pool_of(1);
+    skua_executor *ex = skt_pool(state);
     skt_log_start();
     struct skt_gate gate;
     skt_gate_init(&gate);
-    skt_gate_hold(&gate, ex, 1);
+    skt_gate_hold(&gate, ex, skt_workers(state));
     skua_future *f = skua_submit(ex, skt_fails, NULL);
     assert_status(skua_result(f, NULL, 0, 0), SKUA_TIMEOUT);
     assert_status(skua_exception(f, 0)->status, SKUA_TIMEOUT);
@@ -312,12 +310,11 @@ static void a_failure_that_was_read_is_not_told(void **state)
 
 static void a_cancelled_task_is_no_unread_failure(void **state)
 {
-    (void)state;
-    skua_executor *ex = skt_pool_of(1);
+    skua_executor *ex = skt_pool(state);
     skt_log_start();
     struct skt_gate gate;
     skt_gate_init(&gate);
-    skt_gate_hold(&gate, ex, 1);
+    skt_gate_hold(&gate, ex, skt_workers(state));
     skua_future *f = skua_submit(ex, skt_nothing, NULL);
     assert_true(skua_cancel(f));
     skua_release(f);
@@ -332,18 +329,18 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SKT_EACH(each_task_sees_the_argument_of_its_own_submission),
-        SKT_TEST(without_sizes_a_task_gets_the_pointer_itself),
+        SKT_EACH(without_sizes_a_task_gets_the_pointer_itself),
         SKT_EACH(result_bytes_that_are_not_written_are_zero),
-        SKT_TEST(a_large_argument_is_copied_whole),
+        SKT_EACH(a_large_argument_is_copied_whole),
         SKT_EACH(a_result_that_nobody_took_is_dropped_once),
         SKT_EACH(waiting_alone_takes_nothing),
         SKT_EACH(a_result_that_was_taken_is_not_dropped_and_taken_once),
-        SKT_TEST(a_task_that_failed_or_never_ran_drops_nothing),
+        SKT_EACH(a_task_that_failed_or_never_ran_drops_nothing),
         SKT_EACH(a_future_released_while_pending_still_runs_once),
         SKT_EACH(a_failure_that_nobody_read_is_told_once),
-        SKT_TEST(a_poll_that_found_nothing_has_not_read_the_failure),
+        SKT_EACH(a_poll_that_found_nothing_has_not_read_the_failure),
         SKT_EACH(a_failure_that_was_read_is_not_told),
-        SKT_TEST(a_cancelled_task_is_no_unread_failure),
+        SKT_EACH(a_cancelled_task_is_no_unread_failure),
     };
     return skt_main(argc, argv, "payload", tests, SKT_COUNT(tests));
 }

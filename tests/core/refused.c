@@ -125,12 +125,12 @@ static void a_refused_future_outlives_its_pool(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        SKT_TEST(nothing_to_run_is_refused),
-        SKT_TEST(priorities_that_do_not_exist_are_refused),
-        SKT_TEST(limits_that_are_no_time_are_refused),
-        SKT_TEST(sizes_that_make_no_sense_are_refused),
-        SKT_TEST(a_refusal_has_its_own_words_for_each_reason),
-        SKT_TEST(a_refused_future_outlives_its_pool),
+        SKT_EACH(nothing_to_run_is_refused),
+        SKT_EACH(priorities_that_do_not_exist_are_refused),
+        SKT_EACH(limits_that_are_no_time_are_refused),
+        SKT_EACH(sizes_that_make_no_sense_are_refused),
+        SKT_EACH(a_refusal_has_its_own_words_for_each_reason),
+        SKT_EACH(a_refused_future_outlives_its_pool),
     };
     return skt_main(argc, argv, "refused", tests, SKT_COUNT(tests));
 }

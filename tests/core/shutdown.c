@@ -429,7 +429,7 @@ int main(int argc, char **argv)
         SKT_EACH(a_wait_that_times_out_may_be_repeated),
         SKT_EACH(cancel_futures_wakes_and_calls_back_for_each),
         SKT_EACH(kill_asks_the_running_ones_to_stop),
-        SKT_TEST(unknown_flags_and_no_pool_are_refused),
+        SKT_EACH(unknown_flags_and_no_pool_are_refused),
         SKT_EACH(futures_outlive_their_pool),
         SKT_EACH(a_running_task_keeps_its_loops_and_maps_but_cannot_submit),
         SKT_EACH(a_worker_that_waits_for_its_own_pool_is_told_of_the_deadlock),

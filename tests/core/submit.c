@@ -95,6 +95,7 @@ struct limited {
     struct skt_gate gate;
     struct skt_latch begins;
     struct skt_latch returned;
+    struct skt_latch called;
     skua_status status;
     bool accepted;
 };
@@ -111,15 +112,15 @@ static void *submit_the_ninth(void *arg)
     return NULL;
 }
 
-/* One worker at the gate, eight pending, and a thread that blocks in submitting the ninth. */
-static pthread_t fill(struct limited *l, skua_future *fs[8])
+/* All workers at the gate, eight pending, and a thread that blocks in submitting the ninth. */
+static pthread_t fill(struct limited *l, skua_future *fs[8], int workers)
 {
-    l->ex = skua_thread_pool(&(skua_options){ .workers = 1, .max_pending = 8 });
+    l->ex = skua_thread_pool(&(skua_options){ .workers = workers, .max_pending = 8 });
     assert_non_null(l->ex);
     skt_gate_init(&l->gate);
     skt_latch_init(&l->begins);
     skt_latch_init(&l->returned);
-    skt_gate_hold(&l->gate, l->ex, 1);
+    skt_gate_hold(&l->gate, l->ex, workers);
     for (int i = 0; i < 8; i++)
         fs[i] = skua_submit(l->ex, skt_nothing, NULL);
     const pthread_t thread = skt_thread(submit_the_ninth, l);
@@ -141,10 +142,9 @@ static void empty(struct limited *l, skua_future *fs[8])
 
 static void a_full_pool_makes_submitting_wait_until_one_begins(void **state)
 {
-    (void)state;
     struct limited l = { .status = SKUA_INVALID };
     skua_future *fs[8];
-    const pthread_t thread = fill(&l, fs);
+    const pthread_t thread = fill(&l, fs, skt_workers(state));
     skt_gate_open(&l.gate);
     assert_true(skt_latch_wait_for(&l.returned, 1, skt_wake_limit()));
     skt_join(thread);
@@ -154,10 +154,9 @@ static void a_full_pool_makes_submitting_wait_until_one_begins(void **state)
 
 static void a_cancelled_task_makes_room_in_a_full_pool(void **state)
 {
-    (void)state;
     struct limited l = { .status = SKUA_INVALID };
     skua_future *fs[8];
-    const pthread_t thread = fill(&l, fs);
+    const pthread_t thread = fill(&l, fs, skt_workers(state));
     assert_true(skua_cancel(fs[5]));
     const bool returned = skt_latch_wait_for(&l.returned, 1, skt_wake_limit());
     skt_gate_open(&l.gate);
@@ -170,10 +169,9 @@ static void a_cancelled_task_makes_room_in_a_full_pool(void **state)
 
 static void shutdown_wakes_who_waits_to_submit(void **state)
 {
-    (void)state;
     struct limited l = { .status = SKUA_INVALID };
     skua_future *fs[8];
-    const pthread_t thread = fill(&l, fs);
+    const pthread_t thread = fill(&l, fs, skt_workers(state));
     assert_status(skua_shutdown(l.ex, 0, 0), SKUA_OK);
     const bool returned = skt_latch_wait_for(&l.returned, 1, skt_wake_limit());
     skt_gate_open(&l.gate);
@@ -181,6 +179,47 @@ static void shutdown_wakes_who_waits_to_submit(void **state)
     assert_true(returned);
     assert_false(l.accepted);
     assert_status(l.status, SKUA_SHUTDOWN);
+    empty(&l, fs);
+}
+
+static void shutdown_that_cancels_wakes_who_waits_to_submit(void **state)
+{
+    struct limited l = { .status = SKUA_INVALID };
+    skua_future *fs[8];
+    const pthread_t thread = fill(&l, fs, skt_workers(state));
+    assert_status(skua_shutdown(l.ex, SKUA_CANCEL_FUTURES, 0), SKUA_OK);
+    const bool returned = skt_latch_wait_for(&l.returned, 1, skt_wake_limit());
+    skt_gate_open(&l.gate);
+    skt_join(thread);
+    assert_true(returned);
+    assert_status(l.status, SKUA_SHUTDOWN);
+    for (int i = 0; i < 8; i++)
+        assert_true(skua_cancelled(fs[i]));
+    empty(&l, fs);
+}
+
+static void submit_two_more(skua_future *f, void *ctx)
+{
+    struct limited *l = ctx;
+    (void)f;
+    for (int i = 0; i < 2; i++)
+        skua_release(skua_submit(l->ex, skt_nothing, NULL));
+    skt_latch_raise(&l->called);
+}
+
+static void a_callback_of_a_cancelled_task_never_waits_to_submit(void **state)
+{
+    struct limited l = { .status = SKUA_INVALID };
+    skua_future *fs[8];
+    const pthread_t thread = fill(&l, fs, skt_workers(state));
+    skt_latch_init(&l.called);
+    assert_status(skua_add_done_callback(fs[3], submit_two_more, &l), SKUA_OK);
+    assert_true(skua_cancel(fs[3]));
+    assert_int_equal(skt_latch_count(&l.called), 1);
+    skt_gate_open(&l.gate);
+    skt_join(thread);
+    assert_status(l.status, SKUA_OK);
+    skt_latch_fini(&l.called);
     empty(&l, fs);
 }
 
@@ -277,9 +316,11 @@ int main(int argc, char **argv)
         SKT_TEST(with_one_worker_outside_submissions_begin_in_order),
         SKT_TEST(high_goes_before_normal_before_low),
         SKT_EACH(a_task_near_data_runs),
-        SKT_TEST(a_full_pool_makes_submitting_wait_until_one_begins),
-        SKT_TEST(a_cancelled_task_makes_room_in_a_full_pool),
-        SKT_TEST(shutdown_wakes_who_waits_to_submit),
+        SKT_EACH(a_full_pool_makes_submitting_wait_until_one_begins),
+        SKT_EACH(a_cancelled_task_makes_room_in_a_full_pool),
+        SKT_EACH(shutdown_wakes_who_waits_to_submit),
+        SKT_EACH(shutdown_that_cancels_wakes_who_waits_to_submit),
+        SKT_EACH(a_callback_of_a_cancelled_task_never_waits_to_submit),
         SKT_EACH(a_task_of_a_full_pool_never_waits_to_submit),
         SKT_EACH(a_limit_lets_everything_through_in_the_end),
         SKT_EACH(all_that_many_threads_submit_runs_once),

@@ -73,14 +73,43 @@ static void first_completed_returns_when_one_is_done(void **state)
     skt_gate_fini(&gate);
 }
 
+static void *open_later(void *gate)
+{
+    skt_pause(0.02); /* not synchronisation: lets the wait begin, the harder case */
+    skt_gate_open(gate);
+    return NULL;
+}
+
+static void first_completed_is_woken_by_the_first(void **state)
+{
+    skua_executor *ex = skt_pool(state), *other = skt_pool_of(1);
+    struct skt_gate gate, first;
+    skt_gate_init(&gate);
+    skt_gate_init(&first);
+    skua_future *const fs[] = { skt_gate_submit(&gate, ex), skt_gate_submit(&first, other) };
+    const double start = skt_now();
+    const pthread_t opener = skt_thread(open_later, &first);
+    assert_status(skua_wait(fs, 2, SKUA_FIRST_COMPLETED, SKUA_FOREVER), SKUA_OK);
+    assert_true(skt_now() - start < skt_wake_limit());
+    assert_true(skua_done(fs[1]));
+    assert_false(skua_done(fs[0]));
+    skt_join(opener);
+    skt_gate_open(&gate);
+    skua_release(fs[0]);
+    skua_release(fs[1]);
+    skua_close(ex);
+    skua_close(other);
+    skt_gate_fini(&gate);
+    skt_gate_fini(&first);
+}
+
 static void first_exception_with_results_only_waits_for_all(void **state)
 {
-    (void)state;
-    skua_executor *ex = skt_pool_of(2);
+    skua_executor *ex = skt_pool(state), *other = skt_pool_of(1);
     struct skt_gate early, late;
     skt_gate_init(&early);
     skt_gate_init(&late);
-    skua_future *const fs[] = { skt_gate_submit(&early, ex), skt_gate_submit(&late, ex) };
+    skua_future *const fs[] = { skt_gate_submit(&early, ex), skt_gate_submit(&late, other) };
     skt_gate_open(&early);
     assert_status(skua_result(fs[0], NULL, 0, SKUA_FOREVER), SKUA_OK);
     assert_status(skua_wait(fs, 2, SKUA_FIRST_EXCEPTION, 0), SKUA_TIMEOUT);
@@ -91,6 +120,7 @@ static void first_exception_with_results_only_waits_for_all(void **state)
     skua_release(fs[0]);
     skua_release(fs[1]);
     skua_close(ex);
+    skua_close(other);
     skt_gate_fini(&early);
     skt_gate_fini(&late);
 }
@@ -101,22 +131,14 @@ static int fail_at_gate(void *arg, void *result)
     return skua_fail(1, "after the gate");
 }
 
-static void *open_later(void *gate)
-{
-    skt_pause(0.02); /* not synchronisation: lets the wait begin, the harder case */
-    skt_gate_open(gate);
-    return NULL;
-}
-
 static void first_exception_returns_when_one_fails(void **state)
 {
-    (void)state;
-    skua_executor *ex = skt_pool_of(2);
+    skua_executor *ex = skt_pool(state), *other = skt_pool_of(1);
     struct skt_gate held, failing;
     skt_gate_init(&held);
     skt_gate_init(&failing);
     skua_future *const fs[] = { skt_gate_submit(&held, ex),
-                                skua_submit(ex, fail_at_gate, &failing) };
+                                skua_submit(other, fail_at_gate, &failing) };
     skt_latch_wait(&failing.began, 1);
     const double start = skt_now();
     const pthread_t opener = skt_thread(open_later, &failing);
@@ -131,16 +153,17 @@ static void first_exception_returns_when_one_fails(void **state)
     skua_release(fs[0]);
     skua_release(fs[1]);
     skua_close(ex);
+    skua_close(other);
     skt_gate_fini(&held);
     skt_gate_fini(&failing);
 }
 
 static void first_exception_ignores_cancelled_futures(void **state)
 {
-    (void)state;
-    skua_executor *ex = skt_pool_of(1);
+    skua_executor *ex = skt_pool(state);
     struct skt_gate gate;
     skt_gate_init(&gate);
+    skt_gate_hold(&gate, ex, skt_workers(state) - 1);
     skua_future *const fs[] = { skt_gate_submit(&gate, ex), skua_submit(ex, skt_nothing, NULL) };
     assert_true(skua_cancel(fs[1]));
     assert_status(skua_wait(fs, 2, SKUA_FIRST_EXCEPTION, 0), SKUA_TIMEOUT);
@@ -150,6 +173,76 @@ static void first_exception_ignores_cancelled_futures(void **state)
     skua_release(fs[0]);
     skua_release(fs[1]);
     skua_close(ex);
+    skt_gate_fini(&gate);
+}
+
+struct canceller {
+    skua_future **fs;
+    int n;
+};
+
+static void *cancel_later(void *arg)
+{
+    const struct canceller *c = arg;
+    skt_pause(0.02); /* not synchronisation: lets the wait begin, the harder case */
+    for (int i = 0; i < c->n; i++)
+        skua_cancel(c->fs[i]);
+    return NULL;
+}
+
+static void first_exception_goes_on_when_one_is_cancelled_and_ends_when_all_are(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    struct skt_gate gate;
+    skt_gate_init(&gate);
+    skt_gate_hold(&gate, ex, skt_workers(state));
+    skua_future *fs[3];
+    for (int i = 0; i < 3; i++)
+        fs[i] = skua_submit(ex, skt_nothing, NULL);
+    for (int n = 1; n <= 3; n += 2) {
+        struct canceller c = { fs, n };
+        const double start = skt_now();
+        const pthread_t thread = skt_thread(cancel_later, &c);
+        const skua_status status =
+            skua_wait(fs, 3, SKUA_FIRST_EXCEPTION, n < 3 ? 0.06 : SKUA_FOREVER);
+        assert_string_equal(skua_strstatus(status), n < 3 ? "SKUA_TIMEOUT" : "SKUA_OK");
+        assert_true(skt_now() - start < 0.06 + skt_wake_limit());
+        skt_join(thread);
+    }
+    for (size_t i = 0; i < SKT_COUNT(modes); i++)
+        assert_status(skua_wait(fs, 3, modes[i], 0), SKUA_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_true(skua_cancelled(fs[i]));
+        skua_release(fs[i]);
+    }
+    skt_gate_open(&gate);
+    skua_close(ex);
+    skt_gate_fini(&gate);
+}
+
+static void a_poll_is_exact_in_every_mode(void **state)
+{
+    skua_executor *ex = skt_pool(state), *other = skt_pool_of(1);
+    struct skt_gate gate;
+    skt_gate_init(&gate);
+    skua_future *held = skt_gate_submit(&gate, ex);
+    skua_future *good = skua_submit(other, skt_nothing, NULL);
+    skua_future *bad = skua_submit(other, skt_fails, NULL);
+    skua_future *const two[] = { good, bad };
+    assert_status(skua_wait(two, 2, SKUA_ALL_COMPLETED, SKUA_FOREVER), SKUA_OK);
+    skua_future *const with_good[] = { held, good }, *const with_bad[] = { held, good, bad };
+    assert_status(skua_wait(with_good, 1, SKUA_FIRST_COMPLETED, 0), SKUA_TIMEOUT);
+    assert_status(skua_wait(with_good, 2, SKUA_FIRST_COMPLETED, 0), SKUA_OK);
+    assert_status(skua_wait(with_good, 2, SKUA_FIRST_EXCEPTION, 0), SKUA_TIMEOUT);
+    assert_status(skua_wait(with_bad, 3, SKUA_FIRST_EXCEPTION, 0), SKUA_OK);
+    assert_status(skua_wait(with_bad, 3, SKUA_ALL_COMPLETED, 0), SKUA_TIMEOUT);
+    assert_status(skua_exception(bad, 0)->status, SKUA_FAILED);
+    skt_gate_open(&gate);
+    assert_status(skua_wait(with_bad, 3, SKUA_ALL_COMPLETED, SKUA_FOREVER), SKUA_OK);
+    for (int i = 0; i < 3; i++)
+        skua_release(with_bad[i]);
+    skua_close(ex);
+    skua_close(other);
     skt_gate_fini(&gate);
 }
 
@@ -285,13 +378,15 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         SKT_TEST(nothing_to_wait_for_returns_at_once),
-        SKT_TEST(unknown_modes_and_a_null_array_are_refused),
+        SKT_EACH(unknown_modes_and_a_null_array_are_refused),
         SKT_EACH(the_same_future_counts_once),
-        SKT_AT(first_completed_returns_when_one_is_done, 2),
-        SKT_AT(first_completed_returns_when_one_is_done, 8),
-        SKT_TEST(first_exception_with_results_only_waits_for_all),
-        SKT_TEST(first_exception_returns_when_one_fails),
-        SKT_TEST(first_exception_ignores_cancelled_futures),
+        SKT_EACH(first_completed_returns_when_one_is_done),
+        SKT_EACH(first_completed_is_woken_by_the_first),
+        SKT_EACH(first_exception_with_results_only_waits_for_all),
+        SKT_EACH(first_exception_returns_when_one_fails),
+        SKT_EACH(first_exception_ignores_cancelled_futures),
+        SKT_EACH(first_exception_goes_on_when_one_is_cancelled_and_ends_when_all_are),
+        SKT_EACH(a_poll_is_exact_in_every_mode),
         SKT_EACH(a_poll_is_exact_for_what_is_done),
         SKT_EACH(a_wait_keeps_its_length),
         SKT_EACH(futures_of_several_pools_mix),
