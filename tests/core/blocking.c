@@ -321,31 +321,49 @@ static int look_around(void *arg, void *result)
     return 0;
 }
 
+struct crowd {
+    struct event e;
+    struct skt_gate all;
+};
+
+/* Waits only when every worker has a task: by then each is through its own init, and the first
+ * spare, which comes with the first wait, finds no task left to run but the test's. */
+static int meet_and_wait(void *arg, void *result)
+{
+    struct crowd *c = arg;
+    skt_gate_task(&c->all, NULL);
+    return wait_for_event(&c->e, result);
+}
+
 /* Submits a task while all workers of a pool wait, so that only a spare can run it. */
 static skua_status ask_a_spare(struct start *start, int workers, struct sight *sight)
 {
     skua_executor *ex = skua_thread_pool(
         &(skua_options){ .workers = workers, .init = init_worker, .init_arg = start });
     assert_non_null(ex);
-    struct event e;
-    event_open(&e, RESULT);
+    struct crowd c;
+    event_open(&c.e, RESULT);
+    skt_gate_init(&c.all);
     skua_future *fs[8];
     for (int i = 0; i < workers; i++)
-        fs[i] = skua_submit(ex, wait_for_event, &e);
-    skt_latch_wait(&e.waiting, workers);
+        fs[i] = skua_submit(ex, meet_and_wait, &c);
+    skt_latch_wait(&c.all.began, workers);
+    skt_gate_open(&c.all);
+    skt_latch_wait(&c.e.waiting, workers);
     const skua_task task = { .fn = look_around, .result_size = sizeof *sight };
     skua_future *f = skua_submit_task(ex, &task);
     const skua_status status = skua_result(f, sight, sizeof *sight, 10 * skt_wake_limit());
     if (status == SKUA_OK)
         assert_ptr_equal(sight->pool, ex);
     skua_release(f);
-    skt_gate_open(&e.gate);
+    skt_gate_open(&c.e.gate);
     for (int i = 0; i < workers; i++) {
         assert_status(skua_result(fs[i], NULL, 0, SKUA_FOREVER), SKUA_OK);
         skua_release(fs[i]);
     }
     skua_close(ex);
-    event_close(&e);
+    event_close(&c.e);
+    skt_gate_fini(&c.all);
     return status;
 }
 
