@@ -1,6 +1,7 @@
 /* Whatever a task waits in, its worker's core is free for other tasks meanwhile, and those run on
  * another thread. Each test makes running the awaited task inline impossible, because that would
- * hide a missing spare worker: what is waited for has begun elsewhere, or the wait has a timeout. */
+ * hide a missing spare worker: what is waited for has begun elsewhere, or the wait has a
+ * timeout. */
 #define _GNU_SOURCE
 #include "tests/support/harness.h"
 
