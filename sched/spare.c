@@ -49,32 +49,50 @@ static bool has_thread_locked(struct sk_sched *sched, struct sk_worker *spare)
     return false;
 }
 
+/* Puts a spare on duty in a seat, if there are fewer than sleepers. NULL if not, or if none can be
+ * had: it is tried again when the next one is needed. Else it is to be woken. */
+static struct sk_worker *call_up_locked(struct sk_sched *sched, int seat)
+{
+    if (sk_load_rlx(&sched->nr_standing_in) >= sk_load_rlx(&sched->nr_blocked))
+        return NULL;
+    struct sk_worker *spare = sched->off_duty;
+    if (spare != NULL)
+        sched->off_duty = spare->next_spare;
+    else
+        spare = add_spare_locked(sched, seat);
+    if (spare == NULL)
+        return NULL;
+    spare->seat = seat;
+    sk_store_sc(&spare->on_duty, true); /* D1: publishes seat; pairs with D2 */
+    if (has_thread_locked(sched, spare)) {
+        add(&sched->nr_standing_in, 1);
+        return spare;
+    }
+    sk_store_rlx(&spare->on_duty, false);
+    spare->next_spare = sched->off_duty;
+    sched->off_duty = spare;
+    return NULL;
+}
+
 void sk_spare_relieve(struct sk_sched *sched, int seat)
 {
-    struct sk_worker *spare = NULL;
     sk_lock_lock(&sched->lock);
     add(&sched->nr_blocked, 1);
-    if (sk_load_rlx(&sched->nr_standing_in) < sk_load_rlx(&sched->nr_blocked)) {
-        spare = sched->off_duty;
-        if (spare != NULL)
-            sched->off_duty = spare->next_spare;
-        else
-            spare = add_spare_locked(sched, seat);
-    }
-    if (spare != NULL) {
-        spare->seat = seat;
-        sk_store_sc(&spare->on_duty, true); /* D1: publishes seat; pairs with D2 */
-        if (has_thread_locked(sched, spare)) {
-            add(&sched->nr_standing_in, 1);
-        } else { /* it is tried again when the next one is needed */
-            sk_store_rlx(&spare->on_duty, false);
-            spare->next_spare = sched->off_duty;
-            sched->off_duty = spare;
-        }
-    }
+    struct sk_worker *spare = call_up_locked(sched, seat);
     sk_lock_unlock(&sched->lock);
     if (spare != NULL)
         sk_park_notify(&spare->park, 1);
+}
+
+bool sk_spare_retry(struct sk_sched *sched, int nr_waiting)
+{
+    sk_lock_lock(&sched->lock);
+    struct sk_worker *spare = call_up_locked(sched, 0); /* which seats are empty is not known */
+    int missing = sk_load_rlx(&sched->nr_blocked) - sk_load_rlx(&sched->nr_standing_in);
+    sk_lock_unlock(&sched->lock);
+    if (spare != NULL)
+        sk_park_notify(&spare->park, 1);
+    return missing <= 0 || sched->nr_workers - missing > nr_waiting;
 }
 
 void sk_spare_return(struct sk_sched *sched)

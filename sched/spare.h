@@ -14,6 +14,10 @@ void sk_spare_relieve(struct sk_sched *sched, int seat);
 /* A sleeper is back: one spare too many is on duty until it comes to look for work. */
 void sk_spare_return(struct sk_sched *sched);
 
+/* Where a sleeper has no spare, as no thread could be had, tries again to get one. False if that
+ * fails, and all workers on duty are among `nr_waiting` that wait for another one to come. */
+bool sk_spare_retry(struct sk_sched *sched, int nr_waiting);
+
 /* A spare, before it looks for work: if it is one too many it sleeps until it is needed again.
  * False if the scheduler was drained meanwhile: it is to leave. */
 bool sk_spare_rest(struct sk_worker *worker);
