@@ -53,6 +53,13 @@ unsigned sk_executor_cancels(const skua_executor *ex);
  * more. */
 void sk_executor_event(skua_executor *ex, enum sk_event event);
 
+/* core/team.c: one team of a pool gathers at a time, in the order of the tickets. */
+struct sk_team_turn {
+    SK_ATOMIC(uint32_t) tickets; /* given out */
+    SK_ATOMIC(uint32_t) serving; /* the ticket whose turn it is; slept on */
+};
+struct sk_team_turn *sk_executor_team_turn(skua_executor *ex);
+
 /* core/life.c: the pools of the process, for fork() and exit(). */
 struct sk_executor_link {
     struct sk_executor_link *next, *previous;

@@ -22,6 +22,7 @@ struct pool {
     SK_ATOMIC(unsigned) cancels;  /* skua_shutdown(SKUA_CANCEL_FUTURES) was called so often */
     SK_ATOMIC(size_t) pending;    /* futures not begun; counted only with max_pending */
     struct sk_park room;          /* where submitters wait for it to fall */
+    struct sk_team_turn team_turn;
     /* what befell tasks on threads that are no workers of the pool; the rest is in the workers */
     SK_CACHE_ALIGNED SK_ATOMIC(uint64_t) events[SK_NR_EVENTS];
 };
@@ -42,6 +43,11 @@ struct sk_sched *sk_executor_sched(const skua_executor *ex)
 struct sk_executor_link *sk_executor_link(skua_executor *ex)
 {
     return &pool_of(ex)->link;
+}
+
+struct sk_team_turn *sk_executor_team_turn(skua_executor *ex)
+{
+    return &pool_of(ex)->team_turn;
 }
 
 bool sk_executor_killed(const skua_executor *ex)

@@ -12,6 +12,7 @@
  * - map.h       out[i] = fn(in[i])
  * - loop.h      parallel loops and reductions
  * - spawn.h     fork and join
+ * - team.h      members that run at the same time, with a barrier
  * - custom.h    executors and futures of your own
  *
  * Five rules hold everywhere:
@@ -35,6 +36,7 @@
 #include "skua/map.h"
 #include "skua/spawn.h"
 #include "skua/task.h"
+#include "skua/team.h"
 #include "skua/topology.h"
 #include "skua/version.h"
 #include "skua/wait.h"
