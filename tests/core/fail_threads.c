@@ -3,6 +3,7 @@
 #include "tests/support/harness.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "tests/support/gate.h"
 #include "tests/support/log_lines.h"
@@ -105,6 +106,35 @@ static void a_wait_inside_a_task_survives_without_a_spare_thread(void **state)
     skt_gate_fini(&gate);
 }
 
+static int meet(int rank, int members, void *ctx)
+{
+    (void)rank;
+    (void)members;
+    (void)ctx;
+    return skua_team_barrier();
+}
+
+static int begin_another(int rank, int members, void *ctx)
+{
+    skua_status status = SKUA_OK;
+    if (rank == 0)
+        status = skua_team(ctx, members, meet, NULL);
+    return skua_team_barrier() == SKUA_OK ? (int)status : 1;
+}
+
+/* The others sleep at the barrier, and nobody stands in for them. */
+static void a_team_inside_a_team_gives_up_without_a_spare_thread(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    sk_store_rel(&nr_allowed, 0);
+    assert_status(skua_team(ex, skt_workers(state), begin_another, ex), SKUA_FAILED);
+    assert_int_equal(skua_last_error()->code, SKUA_NO_MEMORY);
+    assert_non_null(strstr(skua_last_error()->message, "no thread"));
+    sk_store_rel(&nr_allowed, INT32_MAX);
+    assert_status(skua_team(ex, skt_workers(state), begin_another, ex), SKUA_OK);
+    skua_close(ex);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +142,8 @@ int main(int argc, char **argv)
         SKT_AT(with_fewer_threads_the_pool_is_smaller_and_says_so, 2),
         SKT_AT(with_fewer_threads_the_pool_is_smaller_and_says_so, 8),
         SKT_EACH(a_wait_inside_a_task_survives_without_a_spare_thread),
+        SKT_AT(a_team_inside_a_team_gives_up_without_a_spare_thread, 2),
+        SKT_AT(a_team_inside_a_team_gives_up_without_a_spare_thread, 8),
     };
     return skt_main(argc, argv, "fail_threads", tests, SKT_COUNT(tests));
 }
