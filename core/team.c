@@ -8,21 +8,24 @@
  * gathered, or was called off, the next one may. The jobs go into the lane of urgent ones: those
  * who have come are idle until the last one comes.
  *
- * A caller from outside does not take part as a guest, as it does in loops: it has no deque for
- * children, and its seat's thread may be busy; it sleeps, so that n workers stay n busy threads.
+ * The caller is rank 0: a worker as it is, another thread as a guest in the seat of a worker, as in
+ * loops (sched/guest.c). A caller that sleeps instead, while all members are workers, was tried: a
+ * team from outside then takes 27 us and not 1 us on a machine of two cores, as a core has to
+ * change hands twice.
  *
  * The team is a state machine in one word, with a flag that somebody sleeps on it:
  *
  *     GATHERING -> RUNNING      by the member that is the last to come
- *     GATHERING -> CALLED_OFF   by who discards a job or cannot submit one; by the first member
- *                               that came, when nobody is left who could come
+ *     GATHERING -> CALLED_OFF   by who discards a job; by the caller, if the pool's tasks were
+ *                               cancelled before its turn came; by the first member that came,
+ *                               when nobody is left who could come
  *     RUNNING   -> OVER         by the last member to end
  *
  *   The caller                                   A job's worker
  *   C1 waits until turn.serving is its ticket    J1 missing -= 1; was it the last? then
  *   C2 submits the jobs                             GATHERING -> RUNNING, and G1
  *   C3 does J1 .. J3 itself, as rank 0           J2 sleeps while GATHERING
- *   C4 sleeps until OVER or CALLED_OFF           J3 if RUNNING: runs the body, leaves the barrier,
+ *   C4 sleeps until OVER                         J3 if RUNNING: runs the body, leaves the barrier,
  *   G1 who ends GATHERING: serving += 1             left -= 1; was it the last? then -> OVER
  *
  * No wake-up is lost: who sleeps puts its flag into the word by a CAS from the value it has seen,
@@ -30,18 +33,20 @@
  * futex compares serving itself; G1 looks for later tickets after it has raised it (both seq_cst),
  * so it sees the ticket of whoever read the older value.
  *
- * No deadlock. A worker sleeps at J2 with its core, all others who sleep inside skua have a spare
- * on duty in their place: at C1, at C4, at the barrier, for a future, a child or a loop. So there
- * are always as many threads on duty as the pool has workers. While a team gathers, fewer than
- * its members, hence fewer than those, sleep at J2; nobody else does, as one team gathers at a
- * time. So some thread on duty is free and takes a job, or runs a task, which ends or goes to sleep
- * inside skua: then it, or its spare, takes the job. A job runs at the bottom of its worker's
- * stack, so who sleeps at J2 holds nobody up but the team. What remains is a task that waits for a
- * team outside of skua (on a mutex, or spinning): it is as busy as any other.
+ * No deadlock. A member sleeps at J2 with its core; all others who sleep inside skua have a spare
+ * on duty in their place, or have given the seat back that they had as a guest: at C1, at C4, at
+ * the barrier, for a future, a child or a loop. So there are always as many threads on duty as the
+ * pool has workers, those guests counted whose seat's worker rests for them. While a team gathers,
+ * fewer than its members, hence fewer than those, sleep at J2; nobody else does, as one team
+ * gathers at a time. So some thread on duty is free and takes a job, or runs a task or a loop,
+ * which ends or goes to sleep inside skua: then it, or who comes in its place, takes the job. A job
+ * runs at the bottom of its worker's stack, so who sleeps at J2 holds nobody up but the team. What
+ * remains is a task that waits for a team outside of skua (on a mutex, or spinning): it is as busy
+ * as any other.
  *
- * Where no spare can be had, out of threads, all on duty may come to sleep at J2. The first
- * that came looks now and then, tries again to get a spare, and calls the team off where nobody is
- * left. A sleeper with a timeout, or in wait for something outside of the pool, might have come
+ * Where no spare can be had, out of threads, all on duty may come to sleep at J2. The first that
+ * came looks now and then, tries again to get a spare, and calls the team off where nobody is left.
+ * A sleeper with a timeout, or in wait for something outside of the pool, might have come
  * back: such a team is called off too early. Not seen is a task on duty that waits outside of skua
  * for one that sleeps, or that lies in a queue, for want of a spare.
  *
@@ -51,6 +56,7 @@
 
 #include <limits.h>
 
+#include "base/assert.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/spin.h"
@@ -205,7 +211,6 @@ static void run_body(const struct member *member)
     struct team *team = member->team;
     const struct member *outer = current;
     skua_future *before = sk_future_set_current(team->task);
-    struct sk_guest *role = sk_worker_act_as(NULL);
     struct sk_words *kept = sk_error_begin_call();
     current = member;
     int code = team->body(member->rank, team->members, team->ctx);
@@ -213,7 +218,6 @@ static void run_body(const struct member *member)
         member_failed(member, code);
     current = outer;
     sk_error_leave_call(kept);
-    sk_worker_act_as(role);
     sk_future_set_current(before);
     sk_barrier_leave(&team->barrier, code != 0);
     if (sk_sub_acq_rel(&team->left, 1) == 1 &&
@@ -281,15 +285,12 @@ static struct team *team_open(const struct team *wanted)
     return team;
 }
 
-static void submit_jobs(struct team *team, int first_rank, bool inside)
+static void submit_jobs(struct team *team)
 {
-    for (int rank = first_rank; rank < team->members; rank++) {
+    for (int rank = 1; rank < team->members; rank++) {
         sk_add_rlx(&team->refs, 1); /* relaxed: the caller holds one */
-        if (sk_sched_submit(team->sched, &team->member[rank].job, SK_LANE_HIGH, inside) != 0) {
-            team_release(team);
-            call_off(team, SKUA_SHUTDOWN);
-            return;
-        }
+        int error = sk_sched_submit(team->sched, &team->member[rank].job, SK_LANE_HIGH, true);
+        sk_assert(error == 0); /* inner work is never refused */
     }
 }
 
@@ -313,19 +314,30 @@ static skua_status team_status(struct team *team)
     return sk_error_set(why, "skua_team: no member has begun: %s", sk_error_plain(why)->message);
 }
 
-static skua_status team_run(struct team *team, skua_executor *ex)
+/* As a worker or guest of the pool. */
+static void run_inside(struct team *team, const skua_executor *ex, unsigned cancels)
 {
-    bool leads = sk_worker_is_of(team->sched);
-    bool inside = leads || sk_guest_self(team->sched) != NULL;
-    unsigned cancels = sk_executor_cancels(ex);
     take_turn(team->turn);
     if (sk_executor_cancels(ex) != cancels)
         call_off(team, SKUA_CANCELLED);
     else
-        submit_jobs(team, leads ? 1 : 0, inside);
-    if (leads)
-        take_part(&team->member[0]);
+        submit_jobs(team);
+    take_part(&team->member[0]);
     wait_for_end(team);
+}
+
+static skua_status team_run(struct team *team, const skua_executor *ex)
+{
+    unsigned cancels = sk_executor_cancels(ex);
+    struct sk_guest *guest = sk_guest_self(team->sched), visit;
+    bool visits = guest == NULL && !sk_worker_is_of(team->sched);
+    if (visits && !sk_guest_enter(&visit, team->sched))
+        return sk_error_set(SKUA_SHUTDOWN, "skua_team: the pool was shut down");
+    struct sk_guest *before = sk_worker_act_as(visits ? &visit : guest);
+    run_inside(team, ex, cancels);
+    sk_worker_act_as(before);
+    if (visits)
+        sk_guest_leave(&visit);
     return team_status(team);
 }
 

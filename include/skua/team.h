@@ -50,10 +50,10 @@ SKUA_BEGIN_DECLS
  * they have ended them, or wait inside skua; those that have come wait idle, and one team gathers
  * at a time in a pool.
  *
- * Called by a worker of @p ex, that worker is rank 0; called by any other thread, all members are
- * workers. A worker that waits inside skua counts as free: a stand-in takes its place. So a team
- * may begin inside another's member, when the other members wait at the barrier, or for a turn to
- * gather teams of their own.
+ * The calling thread is rank 0; called from outside of @p ex it works in the seat of a worker,
+ * whose own thread rests meanwhile. A worker that waits inside skua counts as free: a stand-in
+ * takes its place. So a team may begin inside another's member, when the other members wait at the
+ * barrier, or for their turn to gather teams of their own.
  *
  * Each member has a skua_worker() number, which may be that of a member asleep inside skua, and
  * skua_stopping() of the calling task; it may run loops, maps, children, tasks and teams. Blocks;
@@ -78,8 +78,8 @@ SKUA_API skua_status skua_team(skua_executor *ex, int members,
  * A member that has left its body ends the barrier for good: the round that cannot be complete any
  * more, and all later calls, return at once.
  * @return SKUA_OK; when a member has left before this round, SKUA_DEADLOCK if the first that left
- * had returned 0, else SKUA_FAILED with the words of the lowest rank that has failed so far, so that
- * returning this status hands the words on; SKUA_INVALID_STATE outside of a team. */
+ * had returned 0, else SKUA_FAILED with the words of the lowest rank that has failed so far, so
+ * that returning this status hands the words on; SKUA_INVALID_STATE outside of a team. */
 SKUA_API skua_status skua_team_barrier(void);
 
 SKUA_END_DECLS

@@ -47,7 +47,7 @@ static void check_meeting(struct meeting *m, int members, int workers)
     skt_latch_fini(&m->here);
 }
 
-static void members_of_a_caller_from_outside_run_at_the_same_time(void **state)
+static void members_run_at_the_same_time_and_a_caller_from_outside_is_rank_0(void **state)
 {
     skua_executor *ex = skt_pool(state);
     const int workers = skt_workers(state);
@@ -55,6 +55,7 @@ static void members_of_a_caller_from_outside_run_at_the_same_time(void **state)
         struct meeting m;
         meeting_open(&m, ex);
         assert_status(skua_team(ex, members, meet, &m), SKUA_OK);
+        assert_true(pthread_equal(m.thread[0], pthread_self()));
         check_meeting(&m, members, workers);
         assert_int_equal(skua_worker(), -1);
     }
@@ -296,7 +297,7 @@ static void all_members_see_that_the_task_is_to_stop(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        SKT_EACH(members_of_a_caller_from_outside_run_at_the_same_time),
+        SKT_EACH(members_run_at_the_same_time_and_a_caller_from_outside_is_rank_0),
         SKT_EACH(a_worker_that_calls_is_rank_0),
         SKT_EACH(the_barrier_orders_all_writes_in_each_round),
         SKT_EACH(what_makes_no_sense_is_refused_with_words),

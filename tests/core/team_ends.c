@@ -272,10 +272,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         SKT_EACH(after_shutdown_a_team_from_outside_is_refused),
         SKT_EACH(after_shutdown_a_running_task_may_still_begin_a_team),
-        SKT_EACH(cancelled_while_it_gathers_no_member_begins),
+        SKT_AT(cancelled_while_it_gathers_no_member_begins, 2),
+        SKT_AT(cancelled_while_it_gathers_no_member_begins, 8),
         SKT_AT(teams_in_tasks_are_called_off_by_cancel_too, 2),
         SKT_AT(teams_in_tasks_are_called_off_by_cancel_too, 8),
-        SKT_EACH(a_pool_that_breaks_while_a_team_gathers_ends_it),
+        SKT_AT(a_pool_that_breaks_while_a_team_gathers_ends_it, 2),
+        SKT_AT(a_pool_that_breaks_while_a_team_gathers_ends_it, 8),
         SKT_EACH(a_shutdown_among_teams_leaves_none_half_begun),
         SKT_EACH(a_member_may_close_its_own_pool),
     };
