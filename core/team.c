@@ -213,7 +213,8 @@ static void run_body(const struct member *member)
     skua_future *before = sk_future_set_current(team->task);
     struct sk_words *kept = sk_error_begin_call();
     current = member;
-    int code = team->body(member->rank, team->members, team->ctx);
+    int code = sk_error_call("a team's member", (sk_guard_fn *)team->body, (uintptr_t)member->rank,
+                             (uintptr_t)team->members, (uintptr_t)team->ctx, 0);
     if (SK_UNLIKELY(code != 0))
         member_failed(member, code);
     current = outer;

@@ -114,6 +114,13 @@ static bool next_loop(struct sk_worker *worker)
     return false;
 }
 
+/* Whether something seems to have come from outside: a look at two lines, rarely written. */
+static bool seems_submitted(struct sk_sched *sched)
+{
+    return sk_load_rlx(&sched->inbox.lane[SK_LANE_NORMAL].put) != NULL ||
+           sk_load_rlx(&sched->inbox.lane[SK_LANE_HIGH].put) != NULL;
+}
+
 /* Looks for work without sleeping. True if it did something; false when it is time to sleep. */
 static bool search(struct sk_worker *worker)
 {
@@ -127,7 +134,7 @@ static bool search(struct sk_worker *worker)
             sk_region_answer(worker);
             return true;
         }
-        if (turn >= next || sk_load_rlx(&sched->inbox.lane[SK_LANE_NORMAL].put) != NULL) {
+        if (turn >= next || seems_submitted(sched)) {
             if (sweep(worker))
                 return true;
             next = turn + interval;

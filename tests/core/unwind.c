@@ -202,6 +202,39 @@ static int task_with_loops(void *arg, void *result)
     return 0;
 }
 
+/* The others wait at a barrier that can never be complete. */
+static int last_member_exits(int rank, int members, void *ctx)
+{
+    SK_ATOMIC(int) *nr_told = ctx;
+    if (rank == members - 1)
+        pthread_exit(NULL);
+    if (skua_team_barrier() == SKUA_FAILED)
+        sk_add_acq_rel(nr_told, 1);
+    return 0;
+}
+
+static int team_in_task(void *arg, void *result)
+{
+    skua_executor *ex = skua_default();
+    (void)result;
+    return skua_team(ex, skua_workers(ex), last_member_exits, arg);
+}
+
+static void a_team_fails_when_a_member_exits(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    for (int round = skt_rounds(20); round > 0; round--) {
+        SK_ATOMIC(int) nr_told;
+        sk_init(&nr_told, 0);
+        skua_future *f = skua_submit(ex, team_in_task, &nr_told);
+        assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_FAILED);
+        assert_non_null(strstr(skua_exception(f, 0)->message, "pthread_exit"));
+        assert_int_equal(sk_load_acq(&nr_told), skt_workers(state) - 1);
+        skua_release(f);
+    }
+    skua_close(ex);
+}
+
 static void a_loop_inside_a_task_fails_when_a_body_exits(void **state)
 {
     skua_executor *ex = skt_pool(state);
@@ -437,6 +470,7 @@ int main(int argc, char **argv)
         SKT_EACH(cleanup_handlers_run),
         SKT_EACH(a_task_that_waits_for_one_that_exits_goes_on),
         SKT_EACH(a_loop_fails_when_a_body_exits),
+        SKT_EACH(a_team_fails_when_a_member_exits),
         SKT_EACH(a_loop_inside_a_task_fails_when_a_body_exits),
         SKT_EACH(a_reduction_fails_when_a_function_of_it_exits),
         SKT_EACH(a_map_fails_when_an_item_exits),
