@@ -88,7 +88,8 @@ static bool submit_batch(struct imap *imap, size_t n)
 /* Room for n more items. */
 static bool make_room(struct imap *imap, size_t n)
 {
-    size_t used = imap->begun - imap->given, room = imap->room > 0 ? imap->room : 1;
+    const size_t used = imap->begun - imap->given, old = imap->room > 0 ? imap->room : 1;
+    size_t room = old;
     while (room - used < n)
         room *= 2;
     if (room == imap->room)
@@ -97,7 +98,7 @@ static bool make_room(struct imap *imap, size_t n)
     if (window == NULL)
         return false;
     for (size_t i = imap->given; i < imap->begun; i++)
-        window[i % room] = imap->window[i % imap->room];
+        window[i % room] = imap->window[i % old];
     sk_free((void *)imap->window);
     imap->window = window;
     imap->room = room;
