@@ -65,7 +65,7 @@ static const struct sk_job_class batch_class = { batch_run, batch_discard };
 /* Submits items begun .. begun + n - 1, which are in the window. False: the pool takes none. */
 static bool submit_batch(struct imap *imap, size_t n)
 {
-    struct batch *batch = sk_alloc(sizeof *batch + n * sizeof batch->items[0]);
+    struct batch *batch = sk_alloc(sizeof *batch + n * sizeof(skua_future *));
     if (batch == NULL) {
         sk_error_set(SKUA_NO_MEMORY, "skua_imap: no memory for a chunk of %zu items", n);
         return false;
