@@ -123,8 +123,12 @@ skua_status sk_error_copy(const skua_error *error)
     if (error == &mine.last.error)
         return error->status;
     mine.last.error = *error;
+    /* The strings may go with a future; a backtrace is only read there. */
     snprintf(mine.last.message, sizeof mine.last.message, "%s", error->message);
+    snprintf(mine.last.where, sizeof mine.last.where, "%s", error->where);
     mine.last.error.message = mine.last.message;
+    mine.last.error.where = mine.last.where;
+    mine.last.error.backtrace = "";
     mine.last_is_new = true;
     return error->status;
 }
@@ -173,7 +177,8 @@ void sk_error_end_call(struct sk_failure *failure, skua_status status, int code,
         failure->error.where = mine.words.where;
     } else if (mine.last_is_new) {
         memcpy(failure->message, mine.last.message, sizeof failure->message);
-        failure->error.where = mine.last.error.where;
+        snprintf(failure->where, sizeof failure->where, "%s", mine.last.error.where);
+        failure->error.where = failure->where;
     } else {
         snprintf(failure->message, sizeof failure->message, "%s returned %d", what, code);
     }

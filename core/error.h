@@ -10,13 +10,15 @@
 #include "skua/error.h"
 
 enum {
-    SK_MESSAGE_SIZE = 400
+    SK_MESSAGE_SIZE = 400,
+    SK_WHERE_SIZE = 200
 };
 
-/* A failure with room for its message; error.message points into it or to a literal. */
+/* A failure with room for its strings, which point into it or to literals. */
 struct sk_failure {
     skua_error error;
     char message[SK_MESSAGE_SIZE];
+    char where[SK_WHERE_SIZE];
 };
 
 /* Sets the thread's last error and returns the status. */
