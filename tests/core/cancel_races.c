@@ -1,5 +1,5 @@
-/* A thread inside skua_cancel() while others end the pool. The pool is not gone, and a shutdown that
- * waits has not ended, before skua_cancel() has done with the pool and with the callbacks. */
+/* A thread inside skua_cancel() while others end the pool: the pool is not gone, and a shutdown
+ * that waits has not ended, before it has done with the pool and with the callbacks. */
 #include "tests/support/harness.h"
 
 #include <sched.h>
@@ -92,8 +92,8 @@ static void close_waits_for_callbacks_that_a_cancel_runs(void **state)
     assert_null(early);
 }
 
-/* So many iterators watch the future that the cancel is still telling them of the end when the pool,
- * which has nothing else to do, is closed. Only AddressSanitizer sees a pool that is gone. */
+/* So many iterators watch the future that the cancel still tells them of the end when the pool,
+ * which has nothing else to do, is closed. Only a sanitizer sees a pool that is gone. */
 static void a_pool_may_be_closed_as_soon_as_its_last_task_is_cancelled(void **state)
 {
     enum {
