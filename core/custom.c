@@ -190,6 +190,8 @@ skua_status skua_set_exception(skua_future *f, const skua_error *error)
     }
     f->status = why;
     f->failure = failure;
+    if (f->name != NULL && failure->error.task[0] == '\0')
+        failure->error.task = f->name;
     end(f);
     return SKUA_OK;
 }

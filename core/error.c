@@ -15,19 +15,18 @@
 #include "skua/task.h"
 #include "skua/version.h"
 
-/* What a task or body said by skua_fail(). */
+/* What a thread remembers: the last failed call, and what the running task or body said. */
 struct sk_words {
-    bool said;
+    struct sk_failure last;
+    char last_task[SK_TASK_NAME_SIZE]; /* its task's name, cut */
+    bool last_is_new;                  /* since the running task or body began */
+    bool said;                         /* by skua_fail() */
     const char *where;
     char text[SK_MESSAGE_SIZE];
 };
 
-/* What a thread remembers: the last failed call, and the words of the running task or body. */
-static SK_THREAD_LOCAL struct {
-    struct sk_failure last;
-    bool last_is_new; /* since the running task or body began */
-    struct sk_words words;
-} mine;
+static SK_THREAD_LOCAL struct sk_words mine;
+static SK_THREAD_LOCAL unsigned depth; /* tasks and bodies on this thread's stack */
 
 /* Each status: its name, and the record for an error that has no words of its own. */
 #define ENTRY(s, words)                                                                            \
@@ -35,7 +34,7 @@ static SK_THREAD_LOCAL struct {
 #s,                                                                                        \
         {                                                                                          \
             .status = (s), .certain = true, .worker = -1, .message = (words), .where = "",         \
-            .backtrace = ""                                                                        \
+            .backtrace = "", .task = ""                                                            \
         }                                                                                          \
     }
 static const struct {
@@ -90,7 +89,8 @@ static skua_error empty_error(skua_status status)
                          .worker = sk_worker_number(),
                          .message = "",
                          .where = "",
-                         .backtrace = "" };
+                         .backtrace = "",
+                         .task = "" };
 }
 
 const skua_error *sk_error_plain(skua_status status)
@@ -126,9 +126,11 @@ skua_status sk_error_copy(const skua_error *error)
     /* The strings may go with a future; a backtrace is only read there. */
     snprintf(mine.last.message, sizeof mine.last.message, "%s", error->message);
     snprintf(mine.last.where, sizeof mine.last.where, "%s", error->where);
+    snprintf(mine.last_task, sizeof mine.last_task, "%s", error->task);
     mine.last.error.message = mine.last.message;
     mine.last.error.where = mine.last.where;
     mine.last.error.backtrace = "";
+    mine.last.error.task = mine.last_task;
     mine.last_is_new = true;
     return error->status;
 }
@@ -137,34 +139,94 @@ int skua_fail_at(const char *where, int code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(mine.words.text, sizeof mine.words.text, format, args);
+    vsnprintf(mine.text, sizeof mine.text, format, args);
     va_end(args);
-    mine.words.said = true;
-    mine.words.where = where != NULL ? where : "";
+    mine.said = true;
+    mine.where = where != NULL ? where : "";
     return code != 0 ? code : 1;
+}
+
+/* A copy of all of it; NULL without memory: then it is lost, and nothing else. */
+static struct sk_words *copy_mine(void)
+{
+    struct sk_words *copy = sk_alloc(sizeof *copy);
+    if (copy != NULL)
+        *copy = mine;
+    return copy;
+}
+
+static void forget_said(void)
+{
+    mine.said = false;
+    mine.last_is_new = false;
+}
+
+/* Pointers in a copy point into the original, whose place it takes again. */
+static void restore(struct sk_words *copy)
+{
+    mine = *copy;
+    sk_free(copy);
 }
 
 struct sk_words *sk_error_begin_call(void)
 {
-    struct sk_words *kept = NULL;
-    if (SK_UNLIKELY(mine.words.said)) {
-        kept = sk_alloc(sizeof *kept); /* without memory the words are lost, and nothing else */
-        if (kept != NULL)
-            *kept = mine.words;
-    }
-    mine.words.said = false;
-    mine.last_is_new = false;
+    bool keep = mine.said || (mine.last_is_new && depth > 0);
+    struct sk_words *kept = SK_UNLIKELY(keep) ? copy_mine() : NULL;
+    forget_said();
+    depth++;
     return kept;
 }
 
 void sk_error_leave_call(struct sk_words *kept)
 {
-    mine.words.said = false;
-    mine.last_is_new = false;
-    if (SK_UNLIKELY(kept != NULL)) {
-        mine.words = *kept;
-        sk_free(kept);
+    depth--;
+    if (SK_UNLIKELY(kept != NULL))
+        restore(kept);
+    else
+        forget_said();
+}
+
+struct sk_words *sk_error_put_aside(void)
+{
+    bool keep = mine.said || skua_last_error()->status != SKUA_OK;
+    struct sk_words *aside = keep ? copy_mine() : NULL;
+    forget_said();
+    return aside;
+}
+
+void sk_error_put_back(struct sk_words *aside)
+{
+    if (aside != NULL) {
+        restore(aside);
+    } else {
+        forget_said();
+        mine.last.error = empty_error(SKUA_OK);
     }
+}
+
+bool sk_error_inside_call(void)
+{
+    return depth > 0;
+}
+
+struct sk_words *sk_error_pack(void)
+{
+    return mine.said || mine.last_is_new ? copy_mine() : NULL;
+}
+
+void sk_error_unpack(struct sk_words *packed)
+{
+    if (packed->last_is_new) {
+        packed->last.error.message = packed->last.message; /* they point into the other thread's */
+        packed->last.error.task = packed->last_task;
+        sk_error_copy(&packed->last.error);
+    }
+    if (packed->said) {
+        mine.said = true;
+        mine.where = packed->where;
+        memcpy(mine.text, packed->text, sizeof mine.text);
+    }
+    sk_free(packed);
 }
 
 void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what)
@@ -172,9 +234,9 @@ void sk_error_end_call(struct sk_failure *failure, skua_status status, int code,
     failure->error = empty_error(status);
     failure->error.code = code;
     failure->error.message = failure->message;
-    if (mine.words.said) {
-        memcpy(failure->message, mine.words.text, sizeof failure->message);
-        failure->error.where = mine.words.where;
+    if (mine.said) {
+        memcpy(failure->message, mine.text, sizeof failure->message);
+        failure->error.where = mine.where;
     } else if (mine.last_is_new) {
         memcpy(failure->message, mine.last.message, sizeof failure->message);
         snprintf(failure->where, sizeof failure->where, "%s", mine.last.error.where);
@@ -202,8 +264,9 @@ static size_t size_of(const char *s)
 
 struct sk_failure *sk_error_clone(const skua_error *error, skua_status status)
 {
-    struct sk_failure *copy = sk_alloc(sizeof *copy + size_of(error->message) +
-                                       size_of(error->where) + size_of(error->backtrace));
+    struct sk_failure *copy =
+        sk_alloc(sizeof *copy + size_of(error->message) + size_of(error->where) +
+                 size_of(error->backtrace) + size_of(error->task));
     if (copy == NULL)
         return NULL;
     char *room = (char *)(copy + 1);
@@ -212,6 +275,7 @@ struct sk_failure *sk_error_clone(const skua_error *error, skua_status status)
     copy->error.message = put(&room, error->message);
     copy->error.where = put(&room, error->where);
     copy->error.backtrace = put(&room, error->backtrace);
+    copy->error.task = put(&room, error->task);
     return copy;
 }
 

@@ -3,6 +3,7 @@
 #ifndef SK_CORE_ERROR_H
 #define SK_CORE_ERROR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -11,7 +12,8 @@
 
 enum {
     SK_MESSAGE_SIZE = 400,
-    SK_WHERE_SIZE = 200
+    SK_WHERE_SIZE = 200,
+    SK_TASK_NAME_SIZE = 128 /* of which a thread's last error keeps so much */
 };
 
 /* A failure with room for its strings, which point into it or to literals. */
@@ -28,11 +30,24 @@ skua_status sk_error_set(skua_status status, const char *format, ...) SK_PRINTF(
 skua_status sk_error_copy(const skua_error *error);
 
 /* Around the call of a task or body. Before it: forgets the words of earlier ones, but keeps those
- * of a task that waits further down this thread's stack; NULL, or what to give back after the
- * call. */
+ * of a task that waits further down this thread's stack, with its last error; NULL, or what to give
+ * back after the call. */
 struct sk_words;
 struct sk_words *sk_error_begin_call(void);
 void sk_error_leave_call(struct sk_words *kept);
+
+/* Around the user's functions that a skua call of the calling thread happens to run: callbacks,
+ * drops. What the thread's own function had said, and its last error, are after them as before. */
+struct sk_words *sk_error_put_aside(void);
+void sk_error_put_back(struct sk_words *aside);
+
+/* Whether the thread is inside a task, body or called function. */
+bool sk_error_inside_call(void);
+
+/* Between begin and leave: what a failing function has said, to be said again by another thread;
+ * NULL if that is nothing, or if there is no memory. Unpacking frees it. */
+struct sk_words *sk_error_pack(void);
+void sk_error_unpack(struct sk_words *packed);
 
 /* Between the two, after it returned code != 0: fills *failure with status, code, worker and
  * words: those of skua_fail(), else those of a skua call that failed in it, else an account of the

@@ -31,11 +31,14 @@ static bool task_makes_sense(const skua_task *t, const char **problem)
 skua_future *skua_submit_task(skua_executor *ex, const skua_task *task)
 {
     const char *problem;
+    skua_future *f;
     if (!task_makes_sense(task, &problem))
-        return sk_future_refused(SKUA_INVALID, "skua_submit: %s", problem);
-    if (ex == NULL)
-        return sk_future_refused(SKUA_INVALID, "skua_submit: the executor is NULL");
-    return ex->class->submit(ex, task);
+        f = sk_future_refused(SKUA_INVALID, "skua_submit: %s", problem);
+    else if (ex == NULL)
+        f = sk_future_refused(SKUA_INVALID, "skua_submit: the executor is NULL");
+    else
+        f = ex->class->submit(ex, task);
+    return sk_future_named(f, task != NULL ? task->name : NULL);
 }
 
 skua_future *skua_submit(skua_executor *ex, skua_fn *fn, void *arg)

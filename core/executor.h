@@ -38,8 +38,11 @@ bool sk_executor_is_inside(const skua_executor *ex);
 /* Whether submitting may have to wait for room. */
 bool sk_executor_is_bounded(const skua_executor *ex);
 
-/* Whether skua_shutdown(SKUA_KILL) was called. */
+/* Whether skua_shutdown(SKUA_KILL) was called. May be asked after the pool was closed by who holds
+ * its memory. */
 bool sk_executor_killed(const skua_executor *ex);
+void sk_executor_hold_memory(skua_executor *ex);
+void sk_executor_free_memory(skua_executor *ex);
 
 /* Submits a job that holds so many tasks; false after a shutdown, unless inner: see sched.h. */
 bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, size_t nr_tasks,
@@ -59,6 +62,9 @@ struct sk_team_turn {
     SK_ATOMIC(uint32_t) serving; /* the ticket whose turn it is; slept on */
 };
 struct sk_team_turn *sk_executor_team_turn(skua_executor *ex);
+
+/* core/spawn.c: how children run on other workers than their parent's. */
+extern const struct sk_child_class sk_executor_children;
 
 /* core/life.c: the pools of the process, for fork() and exit(). */
 struct sk_executor_link {

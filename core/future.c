@@ -47,7 +47,10 @@ skua_future *sk_future_current(void)
 skua_future *sk_future_set_current(skua_future *f)
 {
     skua_future *before = current;
+    struct sk_worker *worker = sk_worker_self();
     current = f;
+    if (worker != NULL) /* children that are spawned from here on are f's */
+        sk_split_set_cause(&worker->split, f);
     return before;
 }
 
@@ -137,12 +140,19 @@ static skua_future *no_memory_future(void)
     return &future;
 }
 
-static struct sk_failure *failure_open(skua_status status)
+static const char *name_of(const skua_future *f)
+{
+    return f->name != NULL ? f->name : "";
+}
+
+/* The failure of f, with words that say the status; NULL without memory. */
+static struct sk_failure *failure_open(const skua_future *f, skua_status status)
 {
     struct sk_failure *failure = sk_alloc(sizeof *failure);
     if (failure == NULL)
         return NULL;
     failure->error = *sk_error_plain(status);
+    failure->error.task = name_of(f);
     return failure;
 }
 
@@ -162,7 +172,7 @@ skua_future *sk_future_refused_as(skua_status status)
     if (f == NULL)
         return no_memory_future();
     f->kind = SK_FUTURE_REFUSED;
-    f->failure = failure_open(status);
+    f->failure = failure_open(f, status);
     if (f->failure != NULL) {
         snprintf(f->failure->message, sizeof f->failure->message, "%s", skua_last_error()->message);
         f->failure->error.message = f->failure->message;
@@ -170,6 +180,15 @@ skua_future *sk_future_refused_as(skua_status status)
     sk_state_begin(&f->state);
     f->status = status;
     sk_state_finish(&f->state, SK_FINISHED);
+    return f;
+}
+
+skua_future *sk_future_named(skua_future *f, const char *name)
+{
+    if (f->kind != SK_FUTURE_REFUSED || f->failure == NULL || name == NULL)
+        return f;              /* the one that stands in without memory is shared */
+    f->name = sk_strdup(name); /* without memory it has none, and nothing else is lost */
+    f->failure->error.task = name_of(f);
     return f;
 }
 
@@ -207,10 +226,12 @@ static enum sk_phase settle(skua_future *f, int code)
         return SK_CANCELLED;
     }
     f->status = code == SKUA_CANCELLED && expired(f) ? SKUA_EXPIRED : SKUA_FAILED;
-    f->failure = failure_open(f->status);
-    if (f->failure != NULL)
+    f->failure = failure_open(f, f->status);
+    if (f->failure != NULL) {
         sk_error_end_call(f->failure, f->status, code, called(f));
-    if (f->failure != NULL && f->status == SKUA_EXPIRED) {
+        f->failure->error.task = name_of(f);
+    }
+    if (f->failure != NULL && f->status == SKUA_EXPIRED && f->failure->error.where[0] == '\0') {
         snprintf(f->failure->message, sizeof f->failure->message,
                  "%s was asked to stop after its time_limit of %g s", called(f), f->time_limit);
     }
@@ -274,6 +295,8 @@ void sk_future_refuse(skua_future *f, skua_status status)
     if (!sk_state_begin(&f->state))
         return;
     f->status = status;
+    if (f->name != NULL)
+        f->failure = failure_open(f, status);
     sk_executor_event(f->executor, SK_EVENT_BEGUN);
     sk_executor_event(f->executor, SK_EVENT_FAILED);
     sk_state_finish(&f->state, SK_FINISHED);
@@ -456,10 +479,15 @@ void skua_release(skua_future *f)
     if (sk_state_phase(&f->state) == SK_FINISHED) {
         if (f->status != SKUA_OK && !sk_load_rlx(&f->looked))
             mention(f);
-        if (f->status == SKUA_OK && f->drop != NULL && !sk_load_rlx(&f->taken))
+        if (f->status == SKUA_OK && f->drop != NULL && !sk_load_rlx(&f->taken)) {
+            struct sk_words *aside = sk_error_put_aside();
             sk_error_call_logged("a drop function", (sk_guard_fn *)f->drop, (uintptr_t)f->result,
                                  0);
+            sk_error_put_back(aside);
+        }
     }
+    if (f->kind == SK_FUTURE_REFUSED)
+        sk_free((void *)(uintptr_t)f->name); /* the cast drops const: see sk_future_named */
     sk_free(f->failure);
     sk_free(f);
 }

@@ -54,6 +54,8 @@ struct skua_future {
 skua_future *sk_future_refused(skua_status status, const char *format, ...) SK_PRINTF(2, 3);
 /* The same with the words that are there already. */
 skua_future *sk_future_refused_as(skua_status status);
+/* Gives f, if it was refused, the name of its task; returns f. */
+skua_future *sk_future_named(skua_future *f, const char *name);
 
 /* A pending future for a valid task of a pool, with one reference; NULL if out of memory. */
 skua_future *sk_future_open(skua_executor *ex, const skua_task *task);
@@ -76,7 +78,8 @@ bool sk_future_calling_for(const skua_executor *ex);
 
 /* The task of the calling thread, for who asks whether to stop; NULL outside of tasks. */
 skua_future *sk_future_current(void);
-/* Sets it, for loop bodies that run for the task on other threads; returns the one before. */
+/* Sets it, for whatever runs for the task on other threads: loop bodies, a map's items, called
+ * functions, children; returns the one before, to be set again. */
 skua_future *sk_future_set_current(skua_future *f);
 
 #endif

@@ -7,7 +7,8 @@
  * function therefore has its own copy of its item and of its result, and with a timeout the copying
  * is inside a gate: a count of copiers with a closed bit. Who times out closes it and waits for the
  * copiers that are in it, which takes as long as a memcpy. The map itself is counted, and freed by
- * the last job. */
+ * the last job. Items still ask the task that began the map whether to stop: so the map holds on to
+ * that future, and to the memory of its pool. */
 #include "skua/map.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "base/time.h"
 #include "core/error.h"
 #include "core/executor.h"
+#include "core/future.h"
 #include "core/imap.h"
 #include "sched/job.h"
 #include "sched/park.h"
@@ -40,7 +42,8 @@ struct map_job {
 struct map {
     /* constant */
     skua_executor *ex;
-    unsigned cancels; /* of ex, when the map began */
+    skua_future *task; /* of the caller, or NULL; referred to, with its pool's memory */
+    unsigned cancels;  /* of ex, when the map began */
     skua_fn *fn;
     const char *in;
     char *out;
@@ -61,8 +64,13 @@ struct map {
 
 static void map_release(struct map *map)
 {
-    if (sk_sub_acq_rel(&map->refs, 1u) == 1)
-        sk_free(map);
+    if (sk_sub_acq_rel(&map->refs, 1u) != 1)
+        return;
+    if (map->task != NULL) {
+        sk_executor_free_memory(map->task->executor);
+        skua_release(map->task);
+    }
+    sk_free(map);
 }
 
 static void chunks_end(struct map *map, size_t number)
@@ -134,12 +142,14 @@ static bool run_item(struct map *map, const struct map_job *job, size_t i)
     gate_leave(map);
     if (map->out_size > 0)
         memset(job->result, 0, map->out_size);
+    skua_future *before = sk_future_set_current(map->task);
     struct sk_words *kept = sk_error_begin_call();
     int code = sk_error_call("an item's task", (sk_guard_fn *)map->fn, (uintptr_t)job->item,
                              (uintptr_t)job->result, 0, 0);
     if (code != 0)
         item_failed(map, i, code);
     sk_error_leave_call(kept);
+    sk_future_set_current(before);
     if (code != 0)
         return true;
     if (map->out_size == 0)
@@ -203,6 +213,9 @@ static struct map *map_open(const struct map *wanted, size_t nr_jobs)
     if (map == NULL)
         return NULL;
     *map = *wanted;
+    map->task = skua_retain(sk_future_current());
+    if (map->task != NULL)
+        sk_executor_hold_memory(map->task->executor);
     sk_init(&map->left, map->nr_chunks);
     sk_init(&map->lowest, map->n);
     sk_init(&map->refs, 1u);

@@ -15,6 +15,7 @@
 
 struct pool {
     skua_executor base;
+    SK_ATOMIC(uint32_t) refs;     /* on the memory: the pool's own, and maps' that timed out */
     struct sk_sched *sched;       /* constant */
     size_t max_pending;           /* constant; 0: no limit */
     struct sk_executor_link link; /* of the process's pools */
@@ -53,6 +54,17 @@ struct sk_team_turn *sk_executor_team_turn(skua_executor *ex)
 bool sk_executor_killed(const skua_executor *ex)
 {
     return sk_load_acq(&pool_of(ex)->killed);
+}
+
+void sk_executor_hold_memory(skua_executor *ex)
+{
+    sk_add_rlx(&pool_of(ex)->refs, 1u); /* relaxed: the caller's task keeps it alive */
+}
+
+void sk_executor_free_memory(skua_executor *ex)
+{
+    if (sk_sub_acq_rel(&pool_of(ex)->refs, 1u) == 1)
+        sk_free(pool_of(ex));
 }
 
 unsigned sk_executor_cancels(const skua_executor *ex)
@@ -166,9 +178,11 @@ skua_executor *skua_thread_pool(const skua_options *options)
         return NULL;
     }
     pool->base.class = &pool_class;
+    sk_init(&pool->refs, 1u);
     pool->max_pending = o->max_pending;
-    struct sk_sched_config config = { o->workers, o->bind,     o->name,
-                                      o->init,    o->init_arg, &pool->base };
+    struct sk_sched_config config = {
+        o->workers, o->bind, o->name, o->init, o->init_arg, &pool->base, &sk_executor_children
+    };
     int error = sk_sched_start(&pool->sched, &config);
     if (error != 0) {
         sk_free(pool);
@@ -358,7 +372,7 @@ static void pool_free(struct pool *pool)
     if (is_here(pool))
         sk_sched_wait(pool->sched, SK_NO_DEADLINE);
     sk_sched_close(pool->sched);
-    sk_free(pool);
+    sk_executor_free_memory(&pool->base);
     sk_life_gone();
 }
 

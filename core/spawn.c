@@ -2,10 +2,10 @@
 #include "skua/spawn.h"
 
 #include "base/compiler.h"
-#include "base/mem.h"
 #include "base/spin.h"
 #include "core/error.h"
 #include "core/executor.h"
+#include "core/future.h"
 #include "sched/call.h"
 #include "sched/job.h"
 #include "sched/join.h"
@@ -30,28 +30,36 @@ void skua_spawn(skua_child *child, int (*fn)(void *arg), void *arg)
     c->result = fn(arg);
 }
 
-/* Passes on the words of a child that did not return. */
-static SK_NOINLINE int sync_slow(struct sk_worker *worker, uint32_t index)
-{
-    int result = sk_join_slow(worker, index);
-    char *words = worker->child_words;
-    if (SK_UNLIKELY(words != NULL)) {
-        skua_fail_at("", result, "%s", words);
-        sk_free(words);
-        worker->child_words = NULL;
-    }
-    return result;
-}
-
 int skua_sync(skua_child *child)
 {
     struct child *c = (struct child *)child;
     if (SK_UNLIKELY(c->worker == NULL))
         return c->result;
-    if (SK_UNLIKELY(!sk_join_take_back(c->worker, c->index)))
-        return sync_slow(c->worker, c->index);
-    return sk_join_run(c->worker, c->index);
+    return sk_join_sync(c->worker, c->index);
 }
+
+/* ---- children on other workers --------------------------------------------------------------- */
+
+static int run_stolen(int (*fn)(void *arg), void *arg, void *cause, void **left)
+{
+    skua_future *before = sk_future_set_current(cause);
+    struct sk_words *kept = sk_error_begin_call();
+    int code = sk_error_call("a child", (sk_guard_fn *)fn, (uintptr_t)arg, 0, 0, 0);
+    if (SK_UNLIKELY(code != 0))
+        *left = sk_error_pack();
+    sk_error_leave_call(kept);
+    sk_future_set_current(before);
+    return code;
+}
+
+static void take_words(void *left)
+{
+    sk_error_unpack(left);
+}
+
+const struct sk_child_class sk_executor_children = { run_stolen, take_words };
+
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* A call is a job in its caller's frame. */
 enum {
@@ -64,10 +72,15 @@ struct call {
     struct sk_job job;
     int (*fn)(void *arg);
     void *arg;
+    skua_future *task; /* the caller's, or NULL */
+    bool inside;       /* the caller is inside a task or body, whose words fn's become */
     int result;
-    struct sk_failure *failure; /* why it was not run, or did not return; the caller's memory */
+    struct sk_words *words;     /* what fn said, for a caller inside; or NULL */
+    struct sk_failure *failure; /* why it was not run, or has failed; the caller's memory */
     SK_ATOMIC(uint32_t) state;
 };
+
+static const char called[] = "the called function";
 
 /* The caller may return as soon as it sees DONE: the wake uses the address alone. */
 static void call_end(struct call *call, int result)
@@ -77,24 +90,19 @@ static void call_end(struct call *call, int result)
         sk_futex_wake(&call->state, 1);
 }
 
-/* Runs fn(arg). If it does not return, the failure says why, and the result is SKUA_FAILED. */
-static int run_guarded(int (*fn)(void *arg), void *arg, struct sk_failure *failure)
-{
-    struct sk_call call;
-    int result = sk_call_guarded(&call, (sk_guard_fn *)fn, (uintptr_t)arg, 0, 0, 0);
-    if (sk_call_returned(&call))
-        return result;
-    struct sk_words *kept = sk_error_begin_call();
-    result = sk_error_left(&call, "the called function");
-    sk_error_end_call(failure, SKUA_FAILED, result, "");
-    sk_error_leave_call(kept);
-    return result;
-}
-
 static void call_run(struct sk_job *job)
 {
     struct call *call = SK_CONTAINER_OF(job, struct call, job);
-    call_end(call, run_guarded(call->fn, call->arg, call->failure));
+    skua_future *before = sk_future_set_current(call->task);
+    struct sk_words *kept = sk_error_begin_call();
+    int code = sk_error_call(called, (sk_guard_fn *)call->fn, (uintptr_t)call->arg, 0, 0, 0);
+    if (code != 0 && call->inside)
+        call->words = sk_error_pack();
+    else if (code != 0)
+        sk_error_end_call(call->failure, SKUA_FAILED, code, called);
+    sk_error_leave_call(kept);
+    sk_future_set_current(before);
+    call_end(call, code);
 }
 
 static void call_discard(struct sk_job *job, skua_status why)
@@ -121,6 +129,19 @@ static void call_wait(struct call *call)
     }
 }
 
+/* A plain call but for the guard: what is said in it stays the caller's to pass on. */
+static int call_here(int (*fn)(void *arg), void *arg)
+{
+    struct sk_call call;
+    struct sk_failure failure;
+    int result = sk_call_guarded(&call, (sk_guard_fn *)fn, (uintptr_t)arg, 0, 0, 0);
+    if (sk_call_returned(&call))
+        return result;
+    result = sk_error_left(&call, called);
+    sk_error_end_call(&failure, SKUA_FAILED, result, called);
+    return sk_error_copy(&failure.error);
+}
+
 int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
 {
     skua_status status = sk_executor_check(ex, "skua_call");
@@ -129,16 +150,18 @@ int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
     if (fn == NULL)
         return sk_error_set(SKUA_INVALID, "skua_call: the function is NULL");
     struct sk_sched *sched = sk_executor_sched(ex);
+    if (sk_worker_is_of(sched))
+        return call_here(fn, arg);
     struct sk_failure failure = { .error = { .status = SKUA_OK } };
-    if (sk_worker_is_of(sched)) {
-        int result = run_guarded(fn, arg, &failure);
-        return failure.error.status != SKUA_OK ? (int)sk_error_copy(&failure.error) : result;
-    }
     struct call call = { .job = { &call_job, NULL }, .fn = fn, .arg = arg, .failure = &failure };
+    call.task = sk_future_current();
+    call.inside = sk_error_inside_call();
     if (sk_sched_submit(sched, &call.job, SK_LANE_NORMAL, sk_guest_self(sched) != NULL) != 0)
         return sk_error_set(SKUA_SHUTDOWN, "skua_call: the pool was shut down");
     call_wait(&call);
     if (failure.error.status != SKUA_OK)
         sk_error_copy(&failure.error);
+    if (call.words != NULL)
+        sk_error_unpack(call.words);
     return call.result;
 }

@@ -165,8 +165,10 @@ static void call_locked(struct sk_state *state, skua_future *f)
         while ((callback = state->callbacks) != NULL) {
             state->callbacks = callback->next;
             sk_lock_unlock(&state->lock);
+            struct sk_words *aside = sk_error_put_aside();
             sk_error_call_logged("a done callback", (sk_guard_fn *)callback->fn, (uintptr_t)f,
                                  (uintptr_t)callback->ctx);
+            sk_error_put_back(aside);
             sk_free(callback);
             sk_lock_lock(&state->lock);
         }

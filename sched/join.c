@@ -58,7 +58,9 @@ int sk_join_slow(struct sk_worker *worker, uint32_t index)
         }
     }
     int result = entry->result;
-    worker->child_words = entry->words;
+    void *left = entry->left;
     sk_split_remove(split, index);
+    if (SK_UNLIKELY(left != NULL))
+        split->class->take(left);
     return result;
 }

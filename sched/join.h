@@ -14,8 +14,7 @@ void sk_join_share(struct sk_worker *worker);
 /* Waits until a child that was taken is done, without helping. */
 void sk_join_wait(struct sk_split *split, struct sk_split_entry *entry);
 
-/* Ends a child that is not simply the youngest private one. Returns what its fn returned; if a
- * thief's call of it did not return, SKUA_FAILED, with words in worker->child_words. */
+/* Ends a child that is not simply the youngest private one. Returns what its fn returned. */
 int sk_join_slow(struct sk_worker *worker, uint32_t index);
 
 /* Lets fn(arg) run elsewhere. False if the worker has too many children: then it is up to the

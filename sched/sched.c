@@ -62,6 +62,7 @@ struct sk_worker *sk_sched_worker_open(struct sk_sched *sched, int slot, int sea
         sk_free(worker);
         return NULL;
     }
+    worker->split.class = sched->children;
     return worker;
 }
 
@@ -191,6 +192,7 @@ static int set_up(struct sk_sched *sched, const struct sk_sched_config *config, 
     sched->init = config->init;
     sched->init_arg = config->init_arg;
     sched->owner = config->owner;
+    sched->children = config->children;
     sched->fork_count = sk_thread_fork_count();
     sk_inbox_init(&sched->inbox);
     sk_lock_init(&sched->lock, SK_RANK_POOL);

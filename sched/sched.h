@@ -28,7 +28,8 @@ struct sk_sched_config {
     const char *name;       /* threads are called name-0, ... */
     int (*init)(void *arg); /* run first in each worker's thread; non-zero breaks the scheduler */
     void *init_arg;
-    void *owner; /* who the scheduler belongs to */
+    void *owner;                           /* who the scheduler belongs to */
+    const struct sk_child_class *children; /* NULL: stolen children are plain calls */
 };
 
 struct sk_guest_slot {
@@ -51,6 +52,7 @@ struct sk_sched {
     int (*init)(void *arg);
     void *init_arg;
     void *owner;
+    const struct sk_child_class *children;
     unsigned fork_count; /* the process it belongs to: sk_thread_fork_count() */
 
     /* written by idle workers and by who wakes them */

@@ -22,6 +22,20 @@
  * read the word, the tag has changed and the swap fails; if T had added to the tag before, every
  * child of e was synced, so the word it read shares nothing at or above base.
  *
+ * Causes. A thief must know which task a child is a part of, but to write that down would cost each
+ * spawn a store, and most children are never taken. So the owner keeps one cause, that of what it
+ * runs at the moment, and writes it into entries only when they are shared, or when the cause
+ * changes while they are open: entries below `marked` know theirs.
+ *
+ *     set_cause: entries[marked .. head) = cause; marked = head; cause = the next one
+ *     publish:   entries[marked .. split) = cause; marked = split, if that is more
+ *
+ * An entry below `marked` that is popped and pushed again needs no mark. What begins with `base`
+ * entries open pops none below base before it ends. Entries from base on that were marked since
+ * were marked for it, or for something inside it that has ended; at that end the cause was set back
+ * and marked with it, below all the latter. So while it runs, whatever lies between base and marked
+ * bears its cause. Only private entries are ever written: those that are shared lie below marked.
+ *
  * The word: tag 24 bits, tail 20 bits, split 20 bits. */
 #include "sched/split.h"
 
@@ -30,7 +44,6 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "sched/call.h"
 
 #define TAG_ONE    (UINT64_C(1) << 40)
 #define TAIL_ONE   (UINT64_C(1) << 20)
@@ -62,7 +75,9 @@ static void set_split(struct sk_split *split, uint32_t value)
 
 int sk_split_init(struct sk_split *split)
 {
-    split->head = split->nr_holes = split->split = split->limit = 0;
+    split->head = split->nr_holes = split->split = split->limit = split->marked = 0;
+    split->class = NULL;
+    split->cause = NULL;
     sk_init(&split->shared, 0);
     sk_init(&split->asked, 0);
     sk_init(&split->joined.epoch, 0);
@@ -77,6 +92,12 @@ void sk_split_fini(struct sk_split *split)
     split->entries = NULL;
 }
 
+void sk_split_mark(struct sk_split *split, uint32_t end)
+{
+    for (; split->marked < end; split->marked++)
+        split->entries[split->marked].cause = split->cause;
+}
+
 bool sk_split_publish(struct sk_split *split)
 {
     uint32_t more = (split->head - split->split + 1) / 2;
@@ -84,6 +105,7 @@ bool sk_split_publish(struct sk_split *split)
         return false; /* still asked: the thief may sleep until there is something */
     sk_store_rlx(&split->asked, 0u);
     uint32_t value = split->split + more;
+    sk_split_mark(split, value);
     uint64_t word = sk_load_rlx(&split->shared);
     /* S1: publishes the entries; pairs with S2. seq_cst: a notifier may look for sleepers next. */
     while (!sk_cas_sc(&split->shared, &word, word_with(word, tail_of(word), value))) {
@@ -163,27 +185,16 @@ struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_e
     return &victim->entries[tail];
 }
 
-/* Runs a claimed child. What does not return has failed, with words. */
-static void run_claimed(struct sk_split_entry *entry, int (*fn)(void *arg))
-{
-    struct sk_call call;
-    entry->words = NULL;
-    entry->result = sk_call_guarded(&call, (sk_guard_fn *)fn, (uintptr_t)entry->arg, 0, 0, 0);
-    if (sk_call_returned(&call))
-        return;
-    char words[SK_GUARD_WORDS];
-    sk_guard_words(&call.guard, "a child", words, sizeof words);
-    entry->result = SKUA_FAILED;
-    entry->words = sk_strdup(words); /* without memory they are lost, and nothing else */
-}
-
 void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_split_entry *entry)
 {
     int (*fn)(void *arg) = entry->fn;
     if (fn != NULL) {
         entry->base = self->head;
         sk_store_rel(&entry->thief, self); /* S5: publishes base; pairs with the waiter's load */
-        run_claimed(entry, fn);
+        entry->left = NULL;
+        entry->result = victim->class == NULL
+                            ? fn(entry->arg)
+                            : victim->class->run(fn, entry->arg, entry->cause, &entry->left);
         sk_add_acq_rel(&self->shared, TAG_ONE); /* see leapfrogging, above */
         sk_store_rlx(&entry->thief, NULL);
     }

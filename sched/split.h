@@ -16,6 +16,15 @@
 
 struct sk_split;
 
+/* What the layer above does around children that run on another worker than their parent. */
+struct sk_child_class {
+    /* Thief: runs fn(arg) as a part of `cause`. *left is NULL, or becomes what the result comes
+     * with. */
+    int (*run)(int (*fn)(void *arg), void *arg, void *cause, void **left);
+    /* Owner: has synced the child, and gets what was left. */
+    void (*take)(void *left);
+};
+
 enum sk_split_state {
     SK_SPLIT_OPEN,
     SK_SPLIT_DONE
@@ -30,7 +39,9 @@ struct sk_split_entry {
     int result;                         /* what fn returned, before DONE */
     SK_ATOMIC(struct sk_split *) thief; /* who runs it, once it is known */
     uint32_t base;                      /* the thief's head when it began; before thief is set */
-    char *words;                        /* why fn did not return; the reader frees it; or NULL */
+    void *left;                         /* what comes with result: a block for sk_free(), or NULL */
+    /* written by the owner before the child is shared */
+    void *cause; /* what the child is a part of: see sk_split_set_cause */
 };
 
 struct sk_split {
@@ -42,6 +53,9 @@ struct sk_split {
     uint32_t split;                 /* the owner's copy of the word's split */
     uint32_t limit;        /* split, or UINT32_MAX while there are holes: below it is slow */
     struct sk_park joined; /* where the owner sleeps for a stolen child */
+    const struct sk_child_class *class; /* constant; NULL: children are plain calls */
+    void *cause;                        /* what the children being pushed are a part of */
+    uint32_t marked;                    /* entries below it know their cause */
     /* written by thieves and by the owner */
     SK_CACHE_ALIGNED SK_ATOMIC(uint64_t) shared; /* tag, tail, split: see split.c */
     SK_ATOMIC(uint32_t) asked;                   /* a thief found nothing shared */
@@ -49,6 +63,20 @@ struct sk_split {
 
 int sk_split_init(struct sk_split *split); /* 0 or -ENOMEM */
 void sk_split_fini(struct sk_split *split);
+
+/* Tells the private entries up to `end` their cause; for sk_split_set_cause and for sharing. */
+void sk_split_mark(struct sk_split *split, uint32_t end);
+
+/* Owner: what is pushed from here on is a part of `cause`, a task for instance, into which sched
+ * does not look. Whoever begins something inside something else sets the cause back at the end,
+ * when all that was pushed inside is synced. See split.c. */
+static inline void sk_split_set_cause(struct sk_split *split, void *cause)
+{
+    if (SK_UNLIKELY(split->marked < split->head))
+        sk_split_mark(split, split->head);
+    split->marked = split->head;
+    split->cause = cause;
+}
 
 /* Owner: shares half of what is private, at least one. False if there is nothing to share. */
 bool sk_split_publish(struct sk_split *split);

@@ -41,7 +41,6 @@ struct sk_worker {
     bool has_thread;                         /* it is to be joined */
     uint32_t tick;                           /* counts looks for work */
     struct sk_region_chain regions;          /* loops it has begun */
-    char *child_words;                       /* why the child synced last did not return; or NULL */
     pthread_t thread;
     pthread_t spent;              /* the thread before this one, to be joined by it: see worker.c */
     SK_ATOMIC(bool) on_duty;      /* a spare that stands in for somebody; under sched->lock */

@@ -70,6 +70,7 @@ typedef struct skua_error {
     const char *message;   /**< as given to skua_fail(), or skua's own account */
     const char *where;     /**< "file.c:123" of the skua_fail(), or "" */
     const char *backtrace; /**< of a crash, one frame a line, or "" */
+    const char *task;      /**< the name of the task that failed, or "" */
 } skua_error;
 
 /** The name of a status, such as "SKUA_TIMEOUT". Any thread; never blocks; the string is static.

@@ -62,19 +62,28 @@ typedef struct skua_child {
 
 /** Lets fn(arg) run on another worker, or at the latest in skua_sync(). Inside a task, loop body or
  * skua_call(); on a thread that is no worker, or with very many children open, it is a plain call.
+ * Wherever it runs, it is a part of the task that spawned it: skua_stopping() answers for that
+ * task, and what it says by skua_fail() is said by that task.
  * @param child storage in the caller's frame, in use until skua_sync(); sync each child, in any
  * order, in the same thread, before its frame returns.
  * @param fn what to run.
  * @param arg given to it. */
 SKUA_API void skua_spawn(skua_child *child, int (*fn)(void *arg), void *arg);
 
-/** Waits for a child: runs it here if nobody took it, else helps whoever did.
+/** Waits for a child: runs it here if nobody took it, else helps whoever did. If its fn returned
+ * non-zero after skua_fail(), those words are the parent's from then on, as if it had called fn
+ * itself: they go with the parent's failure if that returns non-zero without words of its own.
+ * Where several children fail, the words are those of the failing child that was synced last;
+ * without memory to carry them from one thread to the other they are lost, and nothing else.
  * @param child one that was spawned and not yet synced.
  * @return what its fn returned; SKUA_FAILED if another worker ran it and it did not return, with
  * words as by skua_fail(). */
 SKUA_API int skua_sync(skua_child *child);
 
-/** Runs fn(arg) on a worker of @p ex and waits for it; on one of its workers it is a plain call.
+/** Runs fn(arg) on a worker of @p ex and waits for it; on one of its workers it is a plain call. In
+ * a task it is a part of that task: skua_stopping() answers for the task, and the words of
+ * skua_fail() are the task's if fn returns non-zero. Called outside of tasks and loops,
+ * skua_last_error() then has status SKUA_FAILED, the code and the words.
  * @param ex a thread pool.
  * @param fn what to run.
  * @param arg given to it.

@@ -31,12 +31,22 @@ static int nr_called;            /* plain: callbacks run one at a time */
 static int canceller_done, queue_done; /* plain: written before letting go */
 static int nr_last;                    /* who found that they were the last to let go */
 
-/* --- what is stood in for --- */
+/* --- what is stood in for: words are the thread's own business --- */
 
 void sk_error_call_logged(const char *who, sk_guard_fn *fn, uintptr_t a, uintptr_t b)
 {
     (void)who;
     ((void (*)(skua_future *, void *))fn)((skua_future *)a, (void *)b);
+}
+
+struct sk_words *sk_error_put_aside(void)
+{
+    return NULL;
+}
+
+void sk_error_put_back(struct sk_words *aside)
+{
+    (void)aside;
 }
 
 /* --- references --- */
