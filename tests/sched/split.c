@@ -384,6 +384,97 @@ static void stealing_within_an_entry_takes_only_its_descendants(void **state)
     end();
 }
 
+/* ---- causes ---------------------------------------------------------------------------------- */
+
+static int tasks[3]; /* what children are a part of */
+
+static void share_all(struct sk_split *split)
+{
+    while (sk_split_publish(split)) {
+    }
+}
+
+static void a_shared_child_knows_its_cause(void **state)
+{
+    (void)state;
+    begin();
+    sk_split_set_cause(&owner, &tasks[0]);
+    push_many(&owner, 2);
+    sk_split_set_cause(&owner, &tasks[1]);
+    push(&owner, 2);
+    share_all(&owner);
+    assert_ptr_equal(owner.entries[0].cause, &tasks[0]);
+    assert_ptr_equal(owner.entries[1].cause, &tasks[0]);
+    assert_ptr_equal(owner.entries[2].cause, &tasks[1]);
+    sync_child(&owner, 2);
+    sk_split_set_cause(&owner, &tasks[0]);
+    sync_child(&owner, 1);
+    push(&owner, 3);
+    push(&owner, 4);
+    share_all(&owner);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_ptr_equal(owner.entries[i].cause, &tasks[0]);
+    end();
+}
+
+/* What an earlier cause left in entries that are pushed again is not believed. */
+static void a_cause_ends_with_its_children(void **state)
+{
+    (void)state;
+    begin();
+    sk_split_set_cause(&owner, &tasks[0]);
+    push(&owner, 0);
+    sk_split_set_cause(&owner, &tasks[1]);
+    push(&owner, 1);
+    push(&owner, 2);
+    share_all(&owner);
+    sk_split_set_cause(&owner, &tasks[2]); /* a third one inside, without children */
+    sk_split_set_cause(&owner, &tasks[1]);
+    sync_child(&owner, 2);
+    sync_child(&owner, 1);
+    sk_split_set_cause(&owner, &tasks[0]);
+    push(&owner, 3);
+    push(&owner, 4);
+    share_all(&owner);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_ptr_equal(owner.entries[i].cause, &tasks[0]);
+    sync_child(&owner, 2);
+    sync_child(&owner, 1);
+    sync_child(&owner, 0);
+    sk_split_set_cause(&owner, NULL);
+    push(&owner, 0);
+    share_all(&owner);
+    assert_null(owner.entries[0].cause);
+    end();
+}
+
+static int luggage;
+
+static int run_as_part(int (*fn)(void *arg), void *arg, void *cause, void **left)
+{
+    assert_ptr_equal(cause, &tasks[1]);
+    *left = &luggage;
+    return fn(arg) + 1000;
+}
+
+static void a_stolen_child_runs_by_its_class(void **state)
+{
+    (void)state;
+    static const struct sk_child_class class = { .run = run_as_part };
+    begin();
+    owner.class = &class;
+    sk_split_set_cause(&owner, &tasks[1]);
+    push(&owner, 0);
+    share_all(&owner);
+    struct sk_split_entry *stolen = sk_split_steal(&owner, NULL);
+    assert_non_null(stolen);
+    sk_split_run(&thief, &owner, stolen);
+    assert_int_equal(stolen->result, 1100);
+    assert_ptr_equal(stolen->left, &luggage);
+    assert_int_equal(times[0], 1);
+    end();
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +491,9 @@ int main(int argc, char **argv)
         SKT_TEST(a_full_deque_takes_no_more),
         SKT_TEST(without_memory_there_is_no_deque),
         SKT_TEST(stealing_within_an_entry_takes_only_its_descendants),
+        SKT_TEST(a_shared_child_knows_its_cause),
+        SKT_TEST(a_cause_ends_with_its_children),
+        SKT_TEST(a_stolen_child_runs_by_its_class),
     };
     return skt_main(argc, argv, "split", tests, SKT_COUNT(tests));
 }
