@@ -476,15 +476,17 @@ void skua_release(skua_future *f)
     /* R1: what this thread did with it comes before its end; pairs with itself in the last one. */
     if (f == NULL || sk_sub_acq_rel(&f->refs, 1u) != 1)
         return;
-    if (sk_state_phase(&f->state) == SK_FINISHED) {
-        if (f->status != SKUA_OK && !sk_load_rlx(&f->looked))
+    bool finished = sk_state_phase(&f->state) == SK_FINISHED, succeeded = f->status == SKUA_OK;
+    bool mentions = finished && !succeeded && !sk_load_rlx(&f->looked);
+    bool drops = finished && succeeded && f->drop != NULL && !sk_load_rlx(&f->taken);
+    if (mentions || drops) {
+        struct sk_words *aside = sk_error_put_aside();
+        if (mentions)
             mention(f);
-        if (f->status == SKUA_OK && f->drop != NULL && !sk_load_rlx(&f->taken)) {
-            struct sk_words *aside = sk_error_put_aside();
+        else
             sk_error_call_logged("a drop function", (sk_guard_fn *)f->drop, (uintptr_t)f->result,
                                  0);
-            sk_error_put_back(aside);
-        }
+        sk_error_put_back(aside);
     }
     if (f->kind == SK_FUTURE_REFUSED)
         sk_free((void *)(uintptr_t)f->name); /* the cast drops const: see sk_future_named */

@@ -70,7 +70,7 @@ typedef struct skua_error {
     const char *message;   /**< as given to skua_fail(), or skua's own account */
     const char *where;     /**< "file.c:123" of the skua_fail(), or "" */
     const char *backtrace; /**< of a crash, one frame a line, or "" */
-    const char *task;      /**< the name of the task that failed, or "" */
+    const char *task;      /**< the skua_task.name of the task that failed, or "" */
 } skua_error;
 
 /** The name of a status, such as "SKUA_TIMEOUT". Any thread; never blocks; the string is static.
@@ -85,7 +85,11 @@ static inline bool skua_is_broken(skua_status status)
 }
 
 /** The calling thread's last failed call. Never NULL; before any failure its status is SKUA_OK.
- * Never blocks. The record is the thread's own and is overwritten by its next failing call. */
+ * Never blocks. The record, strings included, is the thread's own: neither calls that succeed nor
+ * other threads change it, nor the end of the future it tells of; the thread's next failing call
+ * overwrites it. Callbacks, drops and log functions that a skua call runs in this thread have a
+ * record of their own, and leave this one as it was; so have tasks and loop bodies that the thread
+ * runs while a task of its own waits or loops. Of a task's name 127 bytes are kept. */
 SKUA_API const skua_error *skua_last_error(void);
 
 /** How grave a line given to a skua_log_fn is. */

@@ -6,7 +6,8 @@
  *
  * A future you were given is yours to release, once; releasing it neither waits nor cancels. A
  * failure that nobody looked at, by skua_result() or skua_exception(), is printed as one line on
- * stderr when the last reference goes.
+ * stderr, with the task's name, the words and where they were said, when the last reference goes;
+ * that something was cancelled never is.
  *
  * Timeouts are in seconds on the monotonic clock. 0, negative and NaN look and return;
  * SKUA_FOREVER, and whatever is too large to count, wait.
@@ -91,7 +92,8 @@ SKUA_API bool skua_done(const skua_future *f);
  * in the child of a fork(), where the task's workers do not exist. */
 SKUA_API skua_status skua_result(skua_future *f, void *out, size_t size, double timeout);
 
-/** Waits until @p f is done and tells why it did not succeed. Any thread.
+/** Waits until @p f is done and tells why it did not succeed. Any thread, also after the executor
+ * was closed.
  * @param f the future.
  * @param timeout seconds.
  * @return NULL if the task succeeded; else an error that lives as long as @p f, with status

@@ -73,7 +73,7 @@ typedef struct skua_task {
     size_t arg_size;            /**< bytes of arg copied at submission; 0 passes the pointer */
     size_t result_size;         /**< bytes of result, zero at first; 0: result is NULL */
     void (*drop)(void *result); /**< called on a result that nobody took; with it, taking is once */
-    const char *name;           /**< for messages; copied */
+    const char *name;           /**< for messages and skua_error.task; copied */
     double time_limit;      /**< seconds of running, then skua_stopping() asks it to end; 0: none */
     skua_priority priority; /**< among tasks that wait for a worker */
     const void *near_data;  /**< start near this memory: a hint, which may be ignored */
