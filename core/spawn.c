@@ -80,7 +80,7 @@ struct call {
     SK_ATOMIC(uint32_t) state;
 };
 
-static const char called[] = "the called function";
+static const char called[] = "the function of skua_call()";
 
 /* The caller may return as soon as it sees DONE: the wake uses the address alone. */
 static void call_end(struct call *call, int result)
