@@ -45,8 +45,8 @@ void sk_executor_hold_memory(skua_executor *ex);
 void sk_executor_free_memory(skua_executor *ex);
 
 /* Submits a job that holds so many tasks; false after a shutdown, unless inner: see sched.h. */
-bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, size_t nr_tasks,
-                        bool inner);
+bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, int node,
+                        size_t nr_tasks, bool inner);
 
 /* How often skua_shutdown() has cancelled what had not begun: a map that sees it change ends
  * early. */

@@ -74,7 +74,7 @@ static bool submit_batch(struct imap *imap, size_t n)
     for (size_t i = 0; i < n; i++)
         batch->items[i] = skua_retain(imap->window[(imap->begun + i) % imap->room]);
     bool inside = sk_executor_is_inside(imap->ex);
-    if (sk_executor_submit(imap->ex, &batch->job, SK_LANE_NORMAL, n, inside))
+    if (sk_executor_submit(imap->ex, &batch->job, SK_LANE_NORMAL, SK_ANY_NODE, n, inside))
         return true;
     for (size_t i = 0; i < n; i++)
         skua_release(batch->items[i]);

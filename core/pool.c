@@ -231,12 +231,12 @@ void sk_executor_event(skua_executor *ex, enum sk_event event)
         leave_room(pool_of(ex));
 }
 
-bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, size_t nr_tasks,
-                        bool inner)
+bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, int node,
+                        size_t nr_tasks, bool inner)
 {
     struct pool *pool = pool_of(ex);
     count(pool, SK_EVENT_SUBMITTED, (int64_t)nr_tasks);
-    if (sk_sched_submit(pool->sched, job, lane, inner) == 0)
+    if (sk_sched_submit_near(pool->sched, job, lane, node, inner) == 0)
         return true; /* a task may have closed the pool meanwhile */
     count(pool, SK_EVENT_SUBMITTED, -(int64_t)nr_tasks);
     return false;
@@ -322,10 +322,13 @@ static skua_future *pool_submit(skua_executor *ex, const skua_task *task)
         return sk_future_refused(SKUA_NO_MEMORY,
                                  "skua_submit: no memory for a task of %zu + %zu bytes",
                                  task->arg_size, task->result_size);
+    int node = SK_ANY_NODE;
+    if (SK_UNLIKELY(task->near_data != NULL))
+        node = sk_topo_node_of(&pool->sched->topo, task->near_data);
     if (pool->max_pending != 0)
         enter_room(pool);
     skua_retain(f); /* the queue's */
-    if (sk_executor_submit(ex, &f->job, lane_of(task->priority), 1, false))
+    if (sk_executor_submit(ex, &f->job, lane_of(task->priority), node, 1, false))
         return f;
     sk_state_cancel(&f->state); /* nobody has seen it: no failure to be read */
     leave_room(pool);

@@ -231,14 +231,17 @@ static void number_threads(struct sk_topo *topo)
 }
 
 /* The index of a node by its operating system's number; -1 if it is no place to run. */
-static int node_index(const struct sk_topo *topo, hwloc_obj_t node)
+static int index_of_os(const struct sk_topo *topo, int os)
 {
-    if (node == NULL)
-        return -1;
     int i = topo->nr_nodes - 1;
-    while (i >= 0 && topo->node_os[i] != (int)node->os_index)
+    while (i >= 0 && topo->node_os[i] != os)
         i--;
     return i;
+}
+
+static int node_index(const struct sk_topo *topo, hwloc_obj_t node)
+{
+    return node != NULL ? index_of_os(topo, (int)node->os_index) : -1;
 }
 
 /* Distances: 10 and 20, over which the latencies are written that the firmware tells. */
@@ -393,7 +396,10 @@ static int load(struct sk_topo *topo, const char *source)
     if (error == 0)
         error = read_machine(topo, hwloc, &affinity);
     sk_free(affinity.set);
-    hwloc_topology_destroy(hwloc);
+    if (error == 0 && topo->real && topo->nr_nodes > 1)
+        topo->hwloc = hwloc;
+    else
+        hwloc_topology_destroy(hwloc);
     if (error != 0)
         sk_topo_fini(topo);
     else if (topo->real)
@@ -418,7 +424,23 @@ void sk_topo_fini(struct sk_topo *topo)
     sk_free(topo->pus);
     sk_free(topo->node_os);
     sk_free(topo->distance);
+    if (topo->hwloc != NULL)
+        hwloc_topology_destroy(topo->hwloc);
     *topo = (struct sk_topo){ 0 };
+}
+
+int sk_topo_node_of(const struct sk_topo *topo, const void *address)
+{
+    int os = -1;
+    if (topo->hwloc == NULL)
+        return -1;
+    hwloc_bitmap_t nodes = hwloc_bitmap_alloc();
+    if (nodes == NULL)
+        return -1;
+    if (hwloc_get_area_memlocation(topo->hwloc, address, 1, nodes, HWLOC_MEMBIND_BYNODESET) == 0)
+        os = hwloc_bitmap_first(nodes);
+    hwloc_bitmap_free(nodes);
+    return os < 0 ? -1 : index_of_os(topo, os);
 }
 
 int sk_topo_default_workers(const struct sk_topo *topo)

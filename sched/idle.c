@@ -31,6 +31,11 @@
  *
  * If P6 still reads lent, it is before G1 and so P5 before G2: the guest notifies.
  *
+ * Inboxes of nodes. Who publishes into one (sched/near.h) does P3 and P4 for the workers of that
+ * node before P2: waking one more than needed loses nothing. With none of them asleep the steps are
+ * those above. Workers of other nodes find such work only at S5, so that a woken worker of the node
+ * comes first; S5 is what the proof rests on, not S2.
+ *
  * A worker that stops searching for a loop, because there is mail, because it roams into one, or
  * because its seat was lent, does not look at S5, and a notifier may have counted on it: it scans
  * everything instead, and notifies. */
@@ -41,10 +46,10 @@ static int nr_words(struct sk_sched *sched)
     return (sk_sched_nr_slots(sched) + 63) / 64;
 }
 
-/* Takes the bit of one worker out of a word and wakes it. *skipped: one was passed over as lent. */
-static bool wake_in_word(struct sk_sched *sched, int word, bool *skipped)
+/* Takes the bit of one worker out of a word and wakes it; none of those in `tried`. *skipped: one
+ * was passed over as lent. */
+static bool wake_in_word(struct sk_sched *sched, int word, uint64_t tried, bool *skipped)
 {
-    uint64_t tried = 0;
     uint64_t bits = sk_load_sc(&sched->asleep[word]); /* P3 */
     while ((bits & ~tried) != 0) {
         int index = __builtin_ctzll(bits & ~tried);
@@ -65,7 +70,7 @@ static bool wake_one(struct sk_sched *sched, bool *skipped)
 {
     int n = nr_words(sched);
     for (int word = 0; word < n; word++) {
-        if (wake_in_word(sched, word, skipped))
+        if (wake_in_word(sched, word, 0, skipped))
             return true;
     }
     return false;
@@ -92,6 +97,19 @@ void sk_idle_notify(struct sk_sched *sched)
         count_wake(sched);
 }
 
+void sk_idle_notify_near(struct sk_sched *sched, int node)
+{
+    const uint64_t *seats = sched->near[node].seats;
+    bool skipped = false;
+    for (int word = 0; word * 64 < sched->nr_workers; word++) {
+        if (seats[word] != 0 && wake_in_word(sched, word, ~seats[word], &skipped)) {
+            count_wake(sched);
+            return;
+        }
+    }
+    sk_idle_notify(sched);
+}
+
 void sk_idle_notify_all(struct sk_sched *sched)
 {
     int n = sk_sched_nr_slots(sched);
@@ -113,6 +131,10 @@ static bool anything(struct sk_sched *sched)
 {
     if (!sk_inbox_empty(&sched->inbox))
         return true;
+    for (int node = 0; node < sched->nr_near; node++) {
+        if (!sk_inbox_empty(&sched->near[node].inbox))
+            return true;
+    }
     int n = sk_sched_nr_slots(sched);
     for (int slot = 0; slot < n; slot++) {
         struct sk_worker *worker = sk_sched_worker(sched, slot);

@@ -10,6 +10,10 @@
  * looking for work already. Any thread. */
 void sk_idle_notify(struct sk_sched *sched);
 
+/* The same for something in the inbox of a node: first a sleeping worker of that node, even if
+ * others look for work, who would leave it to that one for a while. */
+void sk_idle_notify_near(struct sk_sched *sched, int node);
+
 /* Wakes every sleeping worker and spare. */
 void sk_idle_notify_all(struct sk_sched *sched);
 

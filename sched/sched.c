@@ -85,6 +85,7 @@ static void sched_free(struct sk_sched *sched)
         worker_close(sk_load_rlx(&sched->spares[i]));
     for (int i = 0; i < SK_SCHED_GUESTS; i++)
         sk_region_chain_fini(&sched->guests[i].chain);
+    sk_near_fini(sched);
     sk_topo_fini(&sched->topo);
     sk_free(sched->workers);
     sk_free(sched->places);
@@ -165,6 +166,8 @@ static void open_gate(struct sk_sched *sched, int nr_workers, skua_bind bind)
         sk_victims_init(&sched->victims[i], &sched->topo, sched->places, nr_workers, i);
     }
     find_seats(sched);
+    if (sk_near_init(sched) != 0)
+        sk_log(SKUA_LOG_WARNING, "skua: no memory for an inbox a node: near_data is ignored");
     bool crowded = nr_workers > sched->topo.nr_pus ||
                    (sched->topo.quota > 0 && nr_workers > (int)(sched->topo.quota + 0.25));
     sched->spin = crowded ? crowded_spin : idle_spin;
@@ -239,7 +242,24 @@ int sk_sched_start(struct sk_sched **out, const struct sk_sched_config *config)
 
 /* ---- submitting ------------------------------------------------------------------------------ */
 
-static int submit_inside(struct sk_worker *worker, struct sk_job *job, enum sk_lane lane,
+/* The inbox for jobs that are to run on a node, or NULL: they may run anywhere. */
+static struct sk_inbox *inbox_of(struct sk_sched *sched, int node)
+{
+    bool has_one = node >= 0 && node < sched->nr_near && sched->near[node].nr_workers > 0;
+    return has_one ? &sched->near[node].inbox : NULL;
+}
+
+static void put(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, int node)
+{
+    struct sk_inbox *near = inbox_of(sched, node);
+    sk_inbox_put(near != NULL ? near : &sched->inbox, job, lane); /* X3 */
+    if (near != NULL)
+        sk_idle_notify_near(sched, node);
+    else
+        sk_idle_notify(sched);
+}
+
+static int submit_inside(struct sk_worker *worker, struct sk_job *job, enum sk_lane lane, int node,
                          bool inner)
 {
     struct sk_sched *sched = worker->sched;
@@ -247,25 +267,32 @@ static int submit_inside(struct sk_worker *worker, struct sk_job *job, enum sk_l
         return -ESHUTDOWN;
     /* The running job is submitted and not finished, so nobody can take this for the end. */
     sk_stats_add(&worker->stats.submitted, 1);
-    if (lane != SK_LANE_NORMAL || sk_deque_push(&worker->deque, job) != 0)
-        sk_inbox_put(&sched->inbox, job, lane);
-    sk_idle_notify(sched);
+    bool anywhere = lane == SK_LANE_NORMAL && inbox_of(sched, node) == NULL;
+    if (anywhere && sk_deque_push(&worker->deque, job) == 0)
+        sk_idle_notify(sched);
+    else
+        put(sched, job, lane, node);
     return 0;
 }
 
 int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, bool inner)
 {
+    return sk_sched_submit_near(sched, job, lane, SK_ANY_NODE, inner);
+}
+
+int sk_sched_submit_near(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, int node,
+                         bool inner)
+{
     struct sk_worker *worker = sk_worker_self();
     if (worker != NULL && worker->sched == sched)
-        return submit_inside(worker, job, lane, inner);
+        return submit_inside(worker, job, lane, node, inner);
     sk_add_sc(&sched->outside_submitted, 1u);     /* X1: pairs with Y2 */
     if (!inner && sk_load_sc(&sched->shutdown)) { /* X2: pairs with Y1 */
         sk_sub_sc(&sched->outside_submitted, 1u);
         sk_sched_check_drained(sched);
         return -ESHUTDOWN;
     }
-    sk_inbox_put(&sched->inbox, job, lane); /* X3 */
-    sk_idle_notify(sched);
+    put(sched, job, lane, node);
     sk_add_acq_rel(&sched->outside_returned, 1u); /* Z1: pairs with Z2; the last access */
     return 0;
 }

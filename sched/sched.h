@@ -13,6 +13,7 @@
 #include "numa/victims.h"
 #include "sched/inbox.h"
 #include "sched/job.h"
+#include "sched/near.h"
 #include "sched/park.h"
 #include "sched/worker.h"
 
@@ -47,7 +48,10 @@ struct sk_sched {
     int *victim_numbers;        /* the victims' storage */
     int *seat_of_cpu;           /* [nr_cpus] the first worker pinned to each, or -1 */
     int nr_cpus;
-    struct sk_spin_limits spin; /* how long an idle worker looks for work before it sleeps */
+    int nr_near;                   /* nodes with an inbox; 0 where there are not two of them */
+    struct sk_near *near;          /* [nr_near] by the topology's number of the node */
+    struct sk_near **near_of_seat; /* [nr_workers] NULL: a seat without a node */
+    struct sk_spin_limits spin;    /* how long an idle worker looks for work before it sleeps */
     char *name;
     int (*init)(void *arg);
     void *init_arg;
@@ -91,6 +95,11 @@ int sk_sched_start(struct sk_sched **out, const struct sk_sched_config *config);
  * own work, accepted after shutdown too; only from workers and guests of sched. */
 int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, bool inner);
 
+/* The same for a job that is to run on a node of the topology, if a worker of that node comes for it
+ * before another runs out of work. SK_ANY_NODE, and a node on which no worker sits: anywhere. */
+int sk_sched_submit_near(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, int node,
+                         bool inner);
+
 /* Keeps the scheduler from ending, from within a job of it that has not ended, until somebody, in
  * any thread, lets it go: then it may be gone at once. */
 void sk_sched_hold(struct sk_sched *sched);
@@ -129,6 +138,14 @@ static inline struct sk_worker *sk_sched_worker(struct sk_sched *sched, int slot
 {
     int n = sched->nr_workers;
     return slot < n ? sched->workers[slot] : sk_load_acq(&sched->spares[slot - n]);
+}
+
+/* The inbox of the node on which a seat is, or NULL. */
+static inline struct sk_inbox *sk_sched_near(const struct sk_sched *sched, int seat)
+{
+    if (SK_LIKELY(sched->nr_near == 0) || sched->near_of_seat[seat] == NULL)
+        return NULL;
+    return &sched->near_of_seat[seat]->inbox;
 }
 
 /* Workers and spares there are. */

@@ -1,6 +1,8 @@
-/* Order of search: the inbox's urgent lane; the own deque; the inbox; then other workers, tier by
- * tier from the nearest, each tier from another starting point each time, so that thieves spread.
- * Every 64th look begins with the inbox, so that a worker that feeds itself cannot starve it.
+/* Order of search: the urgent lanes of the inboxes; the own deque; the inbox of the own node, where
+ * nodes have one, and the common inbox; then other workers, tier by tier from the nearest, each tier
+ * from another starting point each time, so that thieves spread; and in a thorough look, before a
+ * sleep, the inboxes of other nodes. Every 64th look begins with an inbox, so that a worker that
+ * feeds itself cannot starve it: with the common one, and every second time with the node's.
  *
  * Tries in a tier are bounded except in a thorough look: on hundreds of cores a sweep over all
  * lines would take longer than the work it finds. */
@@ -11,14 +13,43 @@ enum {
     INBOX_FIRST_EVERY = 64
 };
 
-static bool from_inbox(struct sk_sched *sched, struct sk_find *find, bool thorough)
+static bool from_inbox(struct sk_inbox *inbox, struct sk_find *find, bool thorough)
 {
-    find->job = sk_inbox_take(&sched->inbox);
+    find->job = sk_inbox_take(inbox);
     if (find->job != NULL)
         return true;
-    if (thorough && !sk_inbox_empty(&sched->inbox))
+    if (thorough && !sk_inbox_empty(inbox))
         find->contended = true;
     return false;
+}
+
+static bool is_urgent(const struct sk_inbox *inbox)
+{
+    const struct sk_inbox_lane *lane = &inbox->lane[SK_LANE_HIGH];
+    return sk_load_rlx(&lane->ready) != NULL || sk_load_rlx(&lane->put) != NULL;
+}
+
+/* The inboxes of all nodes: the own one has been looked at, but a look more does not harm. */
+static bool from_nodes(struct sk_sched *sched, struct sk_find *find)
+{
+    for (int node = 0; node < sched->nr_near; node++) {
+        if (from_inbox(&sched->near[node].inbox, find, true))
+            return true;
+    }
+    return false;
+}
+
+/* What goes before the own deque. */
+static bool from_first_inbox(struct sk_worker *worker, struct sk_inbox *near, struct sk_find *find)
+{
+    struct sk_inbox *common = &worker->sched->inbox;
+    uint32_t tick = ++worker->tick;
+    bool turn = tick % INBOX_FIRST_EVERY == 0;
+    bool turn_of_near = turn && tick / INBOX_FIRST_EVERY % 2 == 1;
+    if (SK_UNLIKELY(near != NULL) && (turn_of_near || is_urgent(near)) &&
+        from_inbox(near, find, false))
+        return true;
+    return (turn || is_urgent(common)) && from_inbox(common, find, false);
 }
 
 static bool rob(struct sk_worker *victim, struct sk_find *find)
@@ -71,26 +102,36 @@ static bool rob_seatless(struct sk_worker *worker, struct sk_find *find)
 bool sk_victim_find(struct sk_worker *worker, struct sk_find *find, bool thorough)
 {
     struct sk_sched *sched = worker->sched;
-    struct sk_inbox_lane *urgent = &sched->inbox.lane[SK_LANE_HIGH];
+    struct sk_inbox *near = sk_sched_near(sched, worker->seat);
     *find = (struct sk_find){ 0 };
-    bool inbox_first = ++worker->tick % INBOX_FIRST_EVERY == 0 ||
-                       sk_load_rlx(&urgent->ready) != NULL || sk_load_rlx(&urgent->put) != NULL;
-    if (inbox_first && from_inbox(sched, find, false))
+    if (from_first_inbox(worker, near, find))
         return true;
     find->job = sk_deque_pop(&worker->deque);
-    if (find->job != NULL || from_inbox(sched, find, thorough))
+    if (find->job != NULL || (near != NULL && from_inbox(near, find, false)) ||
+        from_inbox(&sched->inbox, find, thorough))
         return true;
-    return rob_tiers(worker, find, thorough) || rob_seatless(worker, find);
+    return rob_tiers(worker, find, thorough) || rob_seatless(worker, find) ||
+           (thorough && from_nodes(sched, find));
 }
 
-struct sk_job *sk_victim_take_any(struct sk_sched *sched)
+static struct sk_job *take_from(struct sk_inbox *inbox)
 {
-    while (!sk_inbox_empty(&sched->inbox)) {
-        struct sk_job *job = sk_inbox_take(&sched->inbox);
+    while (!sk_inbox_empty(inbox)) {
+        struct sk_job *job = sk_inbox_take(inbox);
         if (job != NULL)
             return job;
         sk_pause();
     }
+    return NULL;
+}
+
+struct sk_job *sk_victim_take_any(struct sk_sched *sched)
+{
+    struct sk_job *waiting = take_from(&sched->inbox);
+    for (int node = 0; node < sched->nr_near && waiting == NULL; node++)
+        waiting = take_from(&sched->near[node].inbox);
+    if (waiting != NULL)
+        return waiting;
     int n = sk_sched_nr_slots(sched);
     for (int slot = 0; slot < n; slot++) {
         struct sk_worker *worker = sk_sched_worker(sched, slot);

@@ -114,11 +114,18 @@ static bool next_loop(struct sk_worker *worker)
     return false;
 }
 
-/* Whether something seems to have come from outside: a look at two lines, rarely written. */
-static bool seems_submitted(struct sk_sched *sched)
+/* Whether something seems to have been put into an inbox: a look at lines that are rarely written. */
+static bool got_something(struct sk_inbox *inbox)
 {
-    return sk_load_rlx(&sched->inbox.lane[SK_LANE_NORMAL].put) != NULL ||
-           sk_load_rlx(&sched->inbox.lane[SK_LANE_HIGH].put) != NULL;
+    return sk_load_rlx(&inbox->lane[SK_LANE_NORMAL].put) != NULL ||
+           sk_load_rlx(&inbox->lane[SK_LANE_HIGH].put) != NULL;
+}
+
+/* Whether a sweep is worth it at once. */
+static bool seems_submitted(struct sk_worker *worker)
+{
+    struct sk_inbox *near = sk_sched_near(worker->sched, worker->seat);
+    return got_something(&worker->sched->inbox) || (near != NULL && got_something(near));
 }
 
 /* Looks for work without sleeping. True if it did something; false when it is time to sleep. */
@@ -134,7 +141,7 @@ static bool search(struct sk_worker *worker)
             sk_region_answer(worker);
             return true;
         }
-        if (turn >= next || seems_submitted(sched)) {
+        if (turn >= next || seems_submitted(worker)) {
             if (sweep(worker))
                 return true;
             next = turn + interval;

@@ -76,7 +76,10 @@ typedef struct skua_task {
     const char *name;           /**< for messages and skua_error.task; copied */
     double time_limit;      /**< seconds of running, then skua_stopping() asks it to end; 0: none */
     skua_priority priority; /**< among tasks that wait for a worker */
-    const void *near_data;  /**< start near this memory: a hint, which may be ignored */
+    const void *near_data;  /**< start on the NUMA node where this address lies, if a worker of that
+                             * node is free before others have nothing else to do; priority is then
+                             * among the tasks of that node. No promise: memory that nobody has
+                             * touched lies nowhere. NULL: anywhere */
 } skua_task;
 
 /** Records why a task or loop body fails, and returns @p code, for `return skua_fail(...)`. Called
