@@ -1,7 +1,7 @@
 /* The machine as flat arrays: the processing units that this process may use, each with the core,
  * caches, node and package it belongs to, in the order of the tree. Read with hwloc, then hwloc is
- * let go: everything after discovery is plain data, so tests can make any machine; only where a page
- * lies is asked of it again. */
+ * let go: everything after discovery is plain data, so tests can make any machine; only where a
+ * page lies is asked of it again. */
 #ifndef SK_NUMA_TOPO_H
 #define SK_NUMA_TOPO_H
 
@@ -43,9 +43,9 @@ int sk_topo_load(struct sk_topo *topo);
 int sk_topo_load_from(struct sk_topo *topo, const char *source);
 void sk_topo_fini(struct sk_topo *topo);
 
-/* The number of the node on which the page of an address is; -1 where that is unknown: with one node
- * there is no question, a page that nobody has touched is nowhere yet, and a node of memory alone
- * has no number here. Any thread. */
+/* The number of the node on which the page of an address is; -1 where that is unknown: with one
+ * node there is no question, a page that nobody has touched is nowhere yet, and a node of memory
+ * alone has no number here. Any thread. */
 int sk_topo_node_of(const struct sk_topo *topo, const void *address);
 
 /* How many workers a pool has by default: one a core, capped by max(1, floor(quota + 0.25)). */

@@ -4,8 +4,8 @@
  * The idea: an inbox a node, which is a preference in time. Whoever puts a job there wakes a
  * sleeping worker of the node if there is one (sk_idle_notify_near), and its workers look there
  * first. Others take from it only in their last look before they sleep (sched/victim.c), 400 us
- * after they ran out of other work: time enough for a worker of the node to wake up, which takes 40.
- * Deques of workers were rejected as the place: only their owners may push.
+ * after they ran out of other work: time enough for a worker of the node to wake up, which takes
+ * 40. Deques of workers were rejected as the place: only their owners may push.
  *
  * On a machine with one node, or workers on one node alone, there are no such inboxes. */
 #include "sched/near.h"

@@ -95,8 +95,8 @@ int sk_sched_start(struct sk_sched **out, const struct sk_sched_config *config);
  * own work, accepted after shutdown too; only from workers and guests of sched. */
 int sk_sched_submit(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, bool inner);
 
-/* The same for a job that is to run on a node of the topology, if a worker of that node comes for it
- * before another runs out of work. SK_ANY_NODE, and a node on which no worker sits: anywhere. */
+/* The same for a job that is to run on a node of the topology, if a worker of that node comes for
+ * it before another runs out of work. SK_ANY_NODE, and a node on which no worker sits: anywhere. */
 int sk_sched_submit_near(struct sk_sched *sched, struct sk_job *job, enum sk_lane lane, int node,
                          bool inner);
 

@@ -1,8 +1,9 @@
 /* Order of search: the urgent lanes of the inboxes; the own deque; the inbox of the own node, where
- * nodes have one, and the common inbox; then other workers, tier by tier from the nearest, each tier
- * from another starting point each time, so that thieves spread; and in a thorough look, before a
- * sleep, the inboxes of other nodes. Every 64th look begins with an inbox, so that a worker that
- * feeds itself cannot starve it: with the common one, and every second time with the node's.
+ * nodes have one, and the common inbox; then other workers, tier by tier from the nearest, each
+ * tier from another starting point each time, so that thieves spread; and in a thorough look,
+ * before a sleep, the inboxes of other nodes. Every 64th look begins with an inbox, so that a
+ * worker that feeds itself cannot starve it: with the common one, and every second time with the
+ * node's.
  *
  * Tries in a tier are bounded except in a thorough look: on hundreds of cores a sweep over all
  * lines would take longer than the work it finds. */

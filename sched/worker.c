@@ -114,7 +114,8 @@ static bool next_loop(struct sk_worker *worker)
     return false;
 }
 
-/* Whether something seems to have been put into an inbox: a look at lines that are rarely written. */
+/* Whether something seems to have been put into an inbox: a look at lines that are rarely
+ * written. */
 static bool got_something(struct sk_inbox *inbox)
 {
     return sk_load_rlx(&inbox->lane[SK_LANE_NORMAL].put) != NULL ||

@@ -1,7 +1,7 @@
 /* link: -Wl,--wrap=sk_idle_sleep */
 /* Jobs that are to run near some memory: workers of that node come first, others take what is left
- * over, and nothing is overlooked. The machine is a synthetic one of two nodes: seats 0 and 1 are on
- * node 0, seats 2 and 3 on node 1. */
+ * over, and nothing is overlooked. The machine is a synthetic one of two nodes: seats 0 and 1 are
+ * on node 0, seats 2 and 3 on node 1. */
 #define _GNU_SOURCE
 #include "sched/near.h"
 
