@@ -21,9 +21,13 @@ static struct sk_worker *worker_list[NR_WORKERS];
 static struct sk_victims victims[NR_WORKERS];
 static int victim_numbers[NR_WORKERS][NR_WORKERS];
 static struct sk_place places[NR_WORKERS];
+static struct sk_near nears[NR_WORKERS];
+static struct sk_near *near_of_seat[NR_WORKERS];
+static uint64_t seats[NR_WORKERS];
 static char name[] = "model";
 static SK_ATOMIC(int) nr_left; /* jobs not yet run */
 static SK_ATOMIC(uint32_t) nr_met;
+static uint32_t nr_to_meet;
 
 /* --- what is stood in for --- */
 
@@ -102,6 +106,12 @@ static void submit_outside(int i)
     sk_idle_notify(&sched);
 }
 
+static void submit_near(int i, int node)
+{
+    sk_inbox_put(&sched.near[node].inbox, model_jobs_make(i), SK_LANE_NORMAL);
+    sk_idle_notify_near(&sched, node);
+}
+
 static void submit_inside(int i)
 {
     model_check(sk_deque_push(&sk_worker_self()->deque, model_jobs_make(i)) == 0);
@@ -136,7 +146,7 @@ static void run_meeting(struct sk_job *job)
     model_jobs_take(job);
     sk_add_acq_rel(&nr_met, 1u);
     sk_futex_wake(&nr_met, INT_MAX);
-    for (uint32_t met; (met = sk_load_acq(&nr_met)) < 3;)
+    for (uint32_t met; (met = sk_load_acq(&nr_met)) < nr_to_meet;)
         sk_futex_wait(&nr_met, met, SK_NO_DEADLINE);
     done();
 }
@@ -171,6 +181,7 @@ MODEL_UNCHECKED static void start(int nr_workers, int nr_jobs)
     sched.places = places;
     sched.victims = victims;
     sched.name = name;
+    sched.nr_near = 0;
     sk_inbox_init(&sched.inbox);
     sk_init(&sched.searching, 0);
     sk_init(&sched.wanted, false);
@@ -220,6 +231,38 @@ static void start_meeting(void)
     for (int i = 1; i <= 3; i++)
         model_jobs[i].job.class = &meeting_job;
     sk_init(&nr_met, 0);
+    nr_to_meet = 3;
+}
+
+/* A node for each of two workers. */
+MODEL_UNCHECKED static void set_up_nodes(void)
+{
+    for (int i = 0; i < 2; i++) {
+        seats[i] = UINT64_C(1) << i;
+        nears[i] = (struct sk_near){ .nr_workers = 1, .seats = &seats[i] };
+        sk_inbox_init(&nears[i].inbox);
+        near_of_seat[i] = &nears[i];
+    }
+    sched.near = nears;
+    sched.near_of_seat = near_of_seat;
+    sched.nr_near = 2;
+}
+
+static void start_near(void)
+{
+    start(2, 1);
+    set_up_nodes();
+}
+
+/* Both jobs are for one node and end together, so the other node's worker has to come. */
+static void start_meeting_near(void)
+{
+    start(2, 2);
+    set_up_nodes();
+    for (int i = 1; i <= 2; i++)
+        model_jobs[i].job.class = &meeting_job;
+    sk_init(&nr_met, 0);
+    nr_to_meet = 2;
 }
 
 static void close_all(int nr_jobs)
@@ -265,6 +308,17 @@ static void submit_1_2(void)
 {
     submit_1();
     submit_2();
+}
+
+static void submit_near_1(void)
+{
+    submit_near(1, 1);
+}
+
+static void submit_near_1_2(void)
+{
+    submit_near_1();
+    submit_near(2, 1);
 }
 
 static void worker_0(void)
@@ -321,6 +375,19 @@ static const struct model_test tests[] = {
       .finish = finish_3,
       .bound = 1,
       .max_steps = 3000 },
+    { .name = "two_nodes_one_job_near_one",
+      .setup = start_near,
+      .thread = { submit_near_1, worker_0, worker_1 },
+      .finish = finish_1,
+      .bound = 1,
+      .max_steps = 3000 },
+    { .name = "two_nodes_share_the_jobs_near_one",
+      .setup = start_meeting_near,
+      .thread = { submit_near_1_2, worker_0, worker_1 },
+      .finish = finish_2,
+      .bound = 1,
+      .max_steps = 10000,
+      .random_runs = 50000 },
     { .name = "three_workers_take_one_job_each",
       .setup = start_meeting,
       .thread = { submit_and_work, worker_1, worker_2 },

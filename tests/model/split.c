@@ -12,14 +12,16 @@
 #define NR_CHILDREN 8
 
 struct child {
-    int input;  /* plain: written before the spawn */
-    int output; /* plain: written by who runs it, read after the sync */
-    int times;  /* that it has run */
-    int runner; /* the worker that ran it */
+    int input;     /* plain: written before the spawn */
+    int output;    /* plain: written by who runs it, read after the sync */
+    int times;     /* that it has run */
+    int runner;    /* the worker that ran it */
+    void *part_of; /* its cause; plain: written before the spawn */
 };
 
 static struct sk_worker workers[NR_WORKERS];
 static struct child children[NR_CHILDREN];
+static void *part_of[NR_WORKERS]; /* the cause of what each worker spawns; its own */
 static int nr_blocked, nr_notified;
 
 const struct sk_spin_limits sk_join_spin = { 0, 0 };
@@ -46,10 +48,42 @@ static struct sk_worker *self(void)
     return &workers[model_self()];
 }
 
+/* What the calling worker spawns from here on is a part of `cause`. Returns what it was before. */
+static void *begin_part(void *cause)
+{
+    void *before = part_of[model_self()];
+    part_of[model_self()] = cause;
+    sk_split_set_cause(&self()->split, cause);
+    return before;
+}
+
+static int run_stolen(int (*fn)(void *arg), void *arg, void *cause, void **left)
+{
+    struct child *c = arg;
+    model_check(cause == c->part_of);
+    void *before = begin_part(cause);
+    int result = fn(arg);
+    begin_part(before);
+    *left = c;
+    return result;
+}
+
+static void take(void *left)
+{
+    struct child *c = left;
+    model_check(c->output == c->input + 1);
+    model_check(c->runner != model_self());
+}
+
+static const struct sk_child_class child_class = { run_stolen, take };
+
 MODEL_UNCHECKED static void start(void)
 {
-    for (int i = 0; i < NR_WORKERS; i++)
+    for (int i = 0; i < NR_WORKERS; i++) {
         model_check(sk_split_init(&workers[i].split) == 0);
+        workers[i].split.class = &child_class;
+        part_of[i] = NULL;
+    }
     for (int i = 0; i < NR_CHILDREN; i++)
         children[i] = (struct child){ .runner = -1 };
     nr_blocked = nr_notified = 0;
@@ -83,6 +117,7 @@ static uint32_t spawn_fn(int i, int (*fn)(void *arg))
 {
     uint32_t index = 0;
     children[i].input = 100 + i;
+    children[i].part_of = part_of[model_self()];
     model_check(sk_join_spawn(self(), fn, &children[i], &index));
     return index;
 }
@@ -98,16 +133,20 @@ static void sync_child(int i, uint32_t index)
     model_check(children[i].output == 101 + i);
 }
 
-/* Child i has two children of its own, 2i and 2i + 1, one open while it waits for the other. */
+/* Child i has two children of its own, 2i and 2i + 1, one open while it waits for the other. They
+ * are a part of it; in between it runs something else, which spawns nothing. */
 static int run_parent(void *arg)
 {
     struct child *c = arg;
     int i = (int)(c - children);
     count(c);
+    void *before = begin_part(c);
     uint32_t first = spawn(2 * i);
+    begin_part(begin_part(&part_of));
     uint32_t second = spawn(2 * i + 1);
     sync_child(2 * i + 1, second);
     sync_child(2 * i, first);
+    begin_part(before);
     c->output = c->input + 1;
     return i;
 }
