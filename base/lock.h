@@ -16,7 +16,7 @@ enum sk_lock_rank {
     SK_RANK_FUTURE,     /* one future's waiters and callbacks */
     SK_RANK_WAITER,     /* one wait over many futures */
     SK_RANK_INBOX,      /* one inbox's reading end */
-    SK_RANK_GRAPH,      /* core/await.c: who waits for whom */
+    SK_RANK_GRAPH,      /* sched/circle.c: who waits for whom */
     SK_RANK_LEAF        /* anything below which nothing is taken */
 };
 

@@ -6,22 +6,10 @@
  * other task: that could want a mutex which the waiting task holds. In all other cases it sleeps,
  * and a spare worker takes its core.
  *
- * Cycles. A thread that waits without a timeout waits for any one of a set of futures (often of
- * one); a running future stands on the thread that runs it. Whoever is about to sleep walks the
- * threads that can be reached so: if all of them wait for ever, and every future on the way is
- * running on one of them, nobody is left who could end any of it (the OR model of Chandy, Misra
- * and Haas, "Distributed deadlock detection", 1983). A thread that does not wait for ever, or a
- * future that is not begun, is a way out. The sets are entered and walked under one lock, so the
- * last of those who close a circle finds it.
- *
- * A strand goes back to a list when its thread ends, and is never freed: a walk reads a future's
- * strand first and then its phase, so it follows only strands of threads that still run it. */
+ * Circles of waits are found by sched/circle.c. A wait without a timeout for the first of a set of
+ * futures can be broken off: then it is told SKUA_DEADLOCK. */
 #include "core/await.h"
 
-#include <pthread.h>
-
-#include "base/compiler.h"
-#include "base/mem.h"
 #include "base/spin.h"
 #include "base/thread.h"
 #include "sched/sched.h"
@@ -30,138 +18,21 @@ enum {
     STACK_RESERVE = 256 * 1024
 }; /* bytes; a task run inline has at least that much */
 
-struct sk_strand {
-    const struct sk_wait_set *awaits; /* what its thread sleeps for without a timeout; or NULL */
-    uint64_t walk;                    /* the last walk that came by */
-    struct sk_strand *older;          /* made before it: keeps them all in reach; constant */
-    struct sk_strand *next;           /* yet to be looked at in that walk; or unused */
-};
-
-static struct {
-    struct sk_lock lock; /* protects the strands */
-    uint64_t walks;
-    struct sk_strand *unused; /* of threads that have ended */
-    struct sk_strand *newest; /* all of them */
-} graph = { .lock = SK_LOCK_INIT(SK_RANK_GRAPH) };
-
-static SK_THREAD_LOCAL struct sk_strand *own;
-
-static pthread_key_t at_thread_end;
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-
-static void strand_return(void *arg)
-{
-    struct sk_strand *strand = arg;
-    own = NULL;
-    sk_lock_lock(&graph.lock);
-    strand->next = graph.unused;
-    graph.unused = strand;
-    sk_lock_unlock(&graph.lock);
-}
-
-static void make_key(void)
-{
-    pthread_key_create(&at_thread_end, strand_return); /* fails: then strands are not reused */
-}
-
-static struct sk_strand *strand_take(void)
-{
-    pthread_once(&key_once, make_key);
-    sk_lock_lock(&graph.lock);
-    struct sk_strand *strand = graph.unused;
-    if (strand != NULL) {
-        graph.unused = strand->next;
-    } else {
-        strand = sk_calloc(1, sizeof *strand);
-        if (strand != NULL) {
-            strand->older = graph.newest;
-            graph.newest = strand;
-        }
-    }
-    sk_lock_unlock(&graph.lock);
-    if (strand != NULL)
-        pthread_setspecific(at_thread_end, strand);
-    return strand;
-}
-
-struct sk_strand *sk_strand_self(void)
-{
-    if (SK_UNLIKELY(own == NULL))
-        own = strand_take();
-    return own;
-}
-
-void sk_await_lock(void)
-{
-    sk_lock_lock(&graph.lock);
-}
-
-void sk_await_unlock(void)
-{
-    sk_lock_unlock(&graph.lock);
-}
-
-/* Adds the threads that one set waits for to the list of those to look at. False if there is a way
- * out. */
-static bool follow_locked(const struct sk_wait_set *wanted, struct sk_strand **list)
-{
-    for (size_t i = 0; i < wanted->n; i++) {
-        skua_future *f = wanted->at(wanted->set, i);
-        if (f == NULL)
-            continue;
-        struct sk_strand *strand = sk_load_acq(&f->strand);
-        if (sk_state_phase(&f->state) != SK_RUNNING || strand == NULL || strand->awaits == NULL)
-            return false;
-        if (strand->walk == graph.walks)
-            continue;
-        strand->walk = graph.walks;
-        strand->next = *list;
-        *list = strand;
-    }
-    return true;
-}
-
-/* Enters the calling thread's wait into the graph; false if it could never end. */
-static bool enter_wait(struct sk_strand *self, const struct sk_wait_set *wanted)
-{
-    sk_lock_lock(&graph.lock);
-    graph.walks++;
-    self->awaits = wanted;
-    self->walk = graph.walks;
-    self->next = NULL;
-    bool way_out = false;
-    for (struct sk_strand *list = self; list != NULL && !way_out;) {
-        struct sk_strand *strand = list;
-        list = strand->next;
-        way_out = !follow_locked(strand->awaits, &list);
-    }
-    if (!way_out)
-        self->awaits = NULL;
-    sk_lock_unlock(&graph.lock);
-    return way_out;
-}
-
-static void leave_wait(struct sk_strand *self)
-{
-    sk_lock_lock(&graph.lock);
-    self->awaits = NULL;
-    sk_lock_unlock(&graph.lock);
-}
-
-skua_status sk_await_sleep(const struct sk_wait_set *wanted,
-                           bool (*sleep)(void *arg, int64_t deadline_ns), void *arg,
+skua_status sk_await_sleep(struct sk_wait *wait,
+                           bool (*sleep)(struct sk_wait *wait, int64_t deadline_ns),
                            int64_t deadline_ns)
 {
-    struct sk_strand *self = sk_strand_self();
-    bool entered = deadline_ns == SK_NO_DEADLINE && self != NULL && sk_worker_number() >= 0;
-    if (entered && !enter_wait(self, wanted))
+    bool forever = deadline_ns == SK_NO_DEADLINE;
+    if (forever && !sk_circle_enter(wait))
         return SKUA_DEADLOCK;
     sk_worker_block_begin();
-    bool in_time = sleep(arg, deadline_ns);
+    bool in_time = sleep(wait, deadline_ns);
     sk_worker_block_end();
-    if (entered)
-        leave_wait(self);
-    return in_time ? SKUA_OK : SKUA_TIMEOUT;
+    if (forever)
+        sk_circle_leave();
+    if (!in_time)
+        return SKUA_TIMEOUT;
+    return sk_load_acq(&wait->told) ? SKUA_DEADLOCK : SKUA_OK;
 }
 
 bool sk_future_try_run(skua_future *f)
@@ -175,16 +46,21 @@ bool sk_future_try_run(skua_future *f)
     return true;
 }
 
-static skua_future *only_one(const void *set, size_t i)
+static struct sk_awaited *awaited(const void *set, size_t i)
 {
     (void)i;
-    return (skua_future *)(uintptr_t)set;
+    return &((skua_future *)(uintptr_t)set)->awaited;
 }
 
-static bool sleep_until_done(void *arg, int64_t deadline_ns)
+static void wake(const void *set)
 {
-    skua_future *f = arg;
-    return sk_state_wait(&f->state, deadline_ns);
+    sk_state_stir(&((skua_future *)(uintptr_t)set)->state);
+}
+
+static bool sleep_until_done(struct sk_wait *wait, int64_t deadline_ns)
+{
+    skua_future *f = (skua_future *)(uintptr_t)wait->set;
+    return sk_state_wait(&f->state, deadline_ns, &wait->told) || sk_load_acq(&wait->told);
 }
 
 skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
@@ -202,6 +78,7 @@ skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
         if (sk_spin_turn(&spin, sk_join_spin))
             break;
     }
-    const struct sk_wait_set wanted = { only_one, f, 1 };
-    return sk_await_sleep(&wanted, sleep_until_done, f, deadline_ns);
+    struct sk_wait wait = { .at = awaited, .set = f, .n = 1, .wake = wake };
+    skua_status status = sk_await_sleep(&wait, sleep_until_done, deadline_ns);
+    return sk_state_done(&f->state) ? SKUA_OK : status;
 }

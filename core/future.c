@@ -249,7 +249,8 @@ void sk_future_run(skua_future *f)
 {
     skua_future *outer = sk_future_set_current(f);
     struct sk_guest *role = sk_worker_act_as(NULL);
-    sk_store_rel(&f->strand, sk_strand_self());
+    struct sk_stint stint;
+    sk_circle_begin(&stint, &f->awaited);
     if (f->time_limit > 0)
         f->deadline_ns = sk_deadline_ns(f->time_limit);
     sk_executor_event(f->executor, SK_EVENT_BEGUN);
@@ -258,6 +259,7 @@ void sk_future_run(skua_future *f)
                              (uintptr_t)f->result, 0, 0);
     enum sk_phase end = settle(f, code);
     sk_error_leave_call(kept);
+    sk_circle_end(&stint);
     sk_future_set_current(outer);
     sk_worker_act_as(role);
     sk_executor_event(f->executor, end_event(f, end)); /* who waited finds it counted */

@@ -11,11 +11,9 @@
 #include "base/atomic.h"
 #include "core/error.h"
 #include "core/state.h"
+#include "sched/circle.h"
 #include "sched/job.h"
 #include "skua/future.h"
-
-/* What a thread that waits is waiting for: an edge of the graph in which cycles are looked for. */
-struct sk_strand;
 
 enum sk_future_kind {
     SK_FUTURE_TASK,    /* of a thread pool */
@@ -39,10 +37,10 @@ struct skua_future {
     const char *name;
     double time_limit;
     /* written by who runs it, before it is done */
-    int64_t deadline_ns;                  /* when time_limit passes; SK_NO_DEADLINE: never */
-    SK_ATOMIC(struct sk_strand *) strand; /* the thread that runs it */
-    skua_status status;                   /* how it ended */
-    struct sk_failure *failure;           /* NULL: it succeeded, or has no words of its own */
+    int64_t deadline_ns;        /* when time_limit passes; SK_NO_DEADLINE: never */
+    skua_status status;         /* how it ended */
+    struct sk_failure *failure; /* NULL: it succeeded, or has no words of its own */
+    struct sk_awaited awaited;  /* circle.c's */
     /* written by users */
     SK_ATOMIC(bool) stop;   /* skua_stop was called */
     SK_ATOMIC(bool) taken;  /* its result was handed over; only with drop */

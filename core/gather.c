@@ -164,18 +164,24 @@ static bool run_one(struct sk_gather *gather)
     return false;
 }
 
-static skua_future *awaited(const void *set, size_t i)
+/* For other threads too, while the reader sleeps. */
+static struct sk_awaited *awaited(const void *set, size_t i)
 {
     const struct sk_gather *gather = set;
     const struct entry *entry = &gather->entries[i];
-    return entry->given ? NULL : entry->future;
+    return entry->given || entry->foreign ? NULL : &entry->future->awaited;
 }
 
-static bool sleep_until_fired(void *arg, int64_t deadline_ns)
+static void wake(const void *set)
 {
-    struct sk_gather *gather = arg;
+    sk_park_notify(&((struct sk_gather *)(uintptr_t)set)->park, 1);
+}
+
+static bool sleep_until_fired(struct sk_wait *wait, int64_t deadline_ns)
+{
+    struct sk_gather *gather = (struct sk_gather *)(uintptr_t)wait->set;
     uint32_t token = sk_park_prepare(&gather->park);
-    if (sk_load_sc(&gather->nr_fired) == gather->nr_given)
+    if (sk_load_sc(&gather->nr_fired) == gather->nr_given && !sk_load_sc(&wait->told))
         return sk_park_wait(&gather->park, token, deadline_ns);
     sk_park_cancel(&gather->park);
     return true;
@@ -184,6 +190,7 @@ static bool sleep_until_fired(void *arg, int64_t deadline_ns)
 skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_future **f,
                            size_t *index)
 {
+    skua_status why = deadline_ns <= 0 ? SKUA_TIMEOUT : SKUA_OK; /* not to wait any more */
     *f = NULL;
     while (gather->nr_given < gather->nr_entries) {
         struct entry *entry = take(gather);
@@ -196,18 +203,16 @@ skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_f
         }
         if (gather->nr_given + gather->nr_foreign == gather->nr_entries)
             return SKUA_SHUTDOWN;
-        if (deadline_ns <= 0)
-            return SKUA_TIMEOUT;
+        if (why != SKUA_OK)
+            return why;
         /* With several, one that runs here could hold back another that is done meanwhile. */
         bool last = gather->nr_given + 1 == gather->nr_entries;
         if (last && deadline_ns == SK_NO_DEADLINE && run_one(gather))
             continue;
-        const struct sk_wait_set wanted = { awaited, gather, gather->nr_entries };
-        skua_status status = sk_await_sleep(&wanted, sleep_until_fired, gather, deadline_ns);
-        if (status == SKUA_DEADLOCK)
-            return status;
-        if (status == SKUA_TIMEOUT)
-            deadline_ns = 0; /* one more look, and no more waiting */
+        struct sk_wait wait = {
+            .at = awaited, .set = gather, .n = gather->nr_entries, .wake = wake
+        };
+        why = sk_await_sleep(&wait, sleep_until_fired, deadline_ns); /* then one more look */
     }
     return SKUA_OK;
 }

@@ -12,10 +12,10 @@
 
 #include "base/lock.h"
 #include "base/log.h"
-#include "core/await.h"
 #include "core/error.h"
 #include "core/executor.h"
 #include "core/future.h"
+#include "sched/circle.h"
 #include "sched/park.h"
 #include "sched/worker.h"
 
@@ -61,14 +61,14 @@ static void wait_for_pools(void)
 static void before_fork(void)
 {
     sk_lock_lock(&life.lock);
-    sk_await_lock();
+    sk_circle_lock();
     sk_log_lock();
 }
 
 static void after_fork_parent(void)
 {
     sk_log_unlock();
-    sk_await_unlock();
+    sk_circle_unlock();
     sk_lock_unlock(&life.lock);
 }
 

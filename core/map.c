@@ -21,6 +21,7 @@
 #include "core/executor.h"
 #include "core/future.h"
 #include "core/imap.h"
+#include "sched/circle.h"
 #include "sched/job.h"
 #include "sched/park.h"
 #include "sched/sched.h"
@@ -57,7 +58,8 @@ struct map {
     SK_ATOMIC(uint32_t) gate;
     SK_ATOMIC(uint32_t) refs; /* the caller and the jobs */
     struct sk_park done;
-    struct sk_lock lock; /* protects failure */
+    struct sk_awaited awaited; /* circle.c's */
+    struct sk_lock lock;       /* protects failure */
     struct sk_failure failure;
     struct map_job jobs[];
 };
@@ -183,7 +185,10 @@ static void job_run(struct sk_job *job)
 {
     struct map_job *mine = SK_CONTAINER_OF(job, struct map_job, job);
     struct map *map = mine->map;
+    struct sk_stint stint;
+    sk_circle_begin(&stint, &map->awaited);
     run_chunks(map, mine);
+    sk_circle_end(&stint);
     map_release(map);
 }
 
@@ -241,9 +246,14 @@ static bool map_wait(struct map *map, int64_t deadline_ns)
         if (sk_load_sc(&map->left) == 0) {
             sk_park_cancel(&map->done);
         } else {
+            struct sk_wait wait;
+            if (deadline_ns == SK_NO_DEADLINE)
+                sk_circle_enter_one(&wait, &map->awaited);
             sk_worker_block_begin();
             in_time = sk_park_wait(&map->done, token, deadline_ns);
             sk_worker_block_end();
+            if (deadline_ns == SK_NO_DEADLINE)
+                sk_circle_leave();
         }
     }
     return sk_load_sc(&map->left) == 0;

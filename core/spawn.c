@@ -7,6 +7,7 @@
 #include "core/executor.h"
 #include "core/future.h"
 #include "sched/call.h"
+#include "sched/circle.h"
 #include "sched/job.h"
 #include "sched/join.h"
 
@@ -77,6 +78,7 @@ struct call {
     int result;
     struct sk_words *words;     /* what fn said, for a caller inside; or NULL */
     struct sk_failure *failure; /* why it was not run, or has failed; the caller's memory */
+    struct sk_awaited awaited;  /* circle.c's */
     SK_ATOMIC(uint32_t) state;
 };
 
@@ -95,7 +97,10 @@ static void call_run(struct sk_job *job)
     struct call *call = SK_CONTAINER_OF(job, struct call, job);
     skua_future *before = sk_future_set_current(call->task);
     struct sk_words *kept = sk_error_begin_call();
+    struct sk_stint stint;
+    sk_circle_begin(&stint, &call->awaited);
     int code = sk_error_call(called, (sk_guard_fn *)call->fn, (uintptr_t)call->arg, 0, 0, 0);
+    sk_circle_end(&stint);
     if (code != 0 && call->inside)
         call->words = sk_error_pack();
     else if (code != 0)
@@ -121,11 +126,14 @@ static void call_wait(struct call *call)
         uint32_t open = CALL_OPEN;
         if (!sk_spin_turn(&spin, sk_join_spin))
             continue;
+        struct sk_wait wait;
+        sk_circle_enter_one(&wait, &call->awaited);
         sk_worker_block_begin();
         sk_cas_rlx(&call->state, &open, CALL_SLEEPER); /* relaxed: it publishes nothing */
         while (sk_load_acq(&call->state) != CALL_DONE) /* Q2 */
             sk_futex_wait(&call->state, CALL_SLEEPER, SK_NO_DEADLINE);
         sk_worker_block_end();
+        sk_circle_leave();
     }
 }
 

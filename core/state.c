@@ -6,6 +6,7 @@
  *   bit 2     SLEEPERS     set by who is about to sleep on the word
  *   bit 3     LISTED       set under the lock by who adds a watch or a callback
  *   bit 4     LET_GO       of a cancelled one: set by the first of its two parties to let go of it
+ *   bits 5-   stirs        counted, so that who stirs the sleepers changes the word
  *
  * A phase is done when bit 1 is set, and then never changes. Each move is one read-modify-write on
  * the word, so exactly one of begin and cancel wins, and who ends it gets the flags as they were
@@ -17,6 +18,15 @@
  *
  * If N1 reads no SLEEPERS it came before K1, and K1 finds it done. Else N2 comes after N1, which
  * has changed the word: the sleeper either has not slept yet and does not, or is woken.
+ *
+ * A sleeper that is to give up is told so by a flag of its own, and stirred:
+ *
+ *   sleeper: L1 read the word                  teller: B1 told = true
+ *            L2 told ? then give up                    B2 word += one stir
+ *            K1, K2 from the word of L1                B3 wake all
+ *
+ * If L1 reads a word from after B2, L2 sees B1. Else the word differs from the one of L1, or will
+ * when the sleeper sleeps on it: it does not sleep on, and comes back to L1.
  *
  * Callbacks run one at a time in the order added. Who finds the list not empty, or somebody
  * calling, appends; `calling` is given up only under the lock with the list empty, so an appended
@@ -35,7 +45,8 @@ enum {
     DONE_BIT = 2,
     SLEEPERS = 4,
     LISTED = 8,
-    LET_GO = 16
+    LET_GO = 16,
+    STIR = 32
 };
 
 void sk_state_init(struct sk_state *state)
@@ -100,18 +111,26 @@ bool sk_state_let_go(struct sk_state *state)
     return (sk_or_acq_rel(&state->word, LET_GO) & LET_GO) != 0;
 }
 
-bool sk_state_wait(struct sk_state *state, int64_t deadline_ns)
+bool sk_state_wait(struct sk_state *state, int64_t deadline_ns, SK_ATOMIC(bool) * told)
 {
     bool in_time = true;
     while (in_time) {
-        uint32_t word = sk_load_acq(&state->word); /* E1 */
+        uint32_t word = sk_load_acq(&state->word); /* E1; L1: pairs with B2 */
         if ((word & DONE_BIT) != 0)
             return true;
+        if (sk_load_acq(told)) /* L2 */
+            return false;
         if ((word & SLEEPERS) == 0 && !sk_cas_rlx(&state->word, &word, word | SLEEPERS)) /* K1 */
             continue; /* relaxed: it publishes nothing */
         in_time = sk_futex_wait(&state->word, word | SLEEPERS, deadline_ns); /* K2 */
     }
     return sk_state_done(state);
+}
+
+void sk_state_stir(struct sk_state *state)
+{
+    sk_add_acq_rel(&state->word, STIR);   /* B2: pairs with L1 */
+    sk_futex_wake(&state->word, INT_MAX); /* B3 */
 }
 
 /* Sets LISTED; false if the future is done. Under the lock. */

@@ -68,8 +68,11 @@ void sk_state_call(struct sk_state *state, skua_future *f);
  * cancelled it, until its callbacks have run. Each lets go once; true for the one that is last. */
 bool sk_state_let_go(struct sk_state *state);
 
-/* Sleeps until the end; false if the deadline passed first. */
-bool sk_state_wait(struct sk_state *state, int64_t deadline_ns);
+/* Sleeps until the end. False if the deadline passed first, or if *told was set before a stir. */
+bool sk_state_wait(struct sk_state *state, int64_t deadline_ns, SK_ATOMIC(bool) * told);
+
+/* Wakes all sleepers, for one of them to look at its `told`. */
+void sk_state_stir(struct sk_state *state);
 
 /* Adds a watch; false if the future is done, and then it is not fired. */
 bool sk_state_watch(struct sk_state *state, struct sk_watch *watch);

@@ -17,7 +17,7 @@ void sk_call_leaving(struct sk_guard *guard)
         uint32_t youngest = split->head - 1;
         if (!sk_split_reclaim(split, youngest)) {
             sk_join_wait(split, &split->entries[youngest]);
-            sk_free(split->entries[youngest].left);
+            sk_free(split->entries[youngest].context);
         }
         sk_split_remove(split, youngest);
     }

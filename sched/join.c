@@ -5,6 +5,7 @@
 #include "sched/join.h"
 
 #include "base/spin.h"
+#include "sched/circle.h"
 #include "sched/idle.h"
 
 void sk_join_share(struct sk_worker *worker)
@@ -20,9 +21,12 @@ static void sleep_until_done(struct sk_split *split, struct sk_split_entry *entr
         sk_park_cancel(&split->joined);
         return;
     }
+    struct sk_wait wait;
+    sk_circle_enter_one(&wait, &entry->awaited);
     sk_worker_block_begin();
     sk_park_wait(&split->joined, token, SK_NO_DEADLINE);
     sk_worker_block_end();
+    sk_circle_leave();
 }
 
 void sk_join_wait(struct sk_split *split, struct sk_split_entry *entry)
@@ -58,7 +62,7 @@ int sk_join_slow(struct sk_worker *worker, uint32_t index)
         }
     }
     int result = entry->result;
-    void *left = entry->left;
+    void *left = entry->context;
     sk_split_remove(split, index);
     if (SK_UNLIKELY(left != NULL))
         split->class->take(left);

@@ -30,6 +30,7 @@
 #include "base/mem.h"
 #include "base/spin.h"
 #include "base/time.h"
+#include "sched/circle.h"
 #include "sched/sched.h"
 #include "sched/worker.h"
 
@@ -57,6 +58,7 @@ struct sk_region {
     SK_CACHE_ALIGNED SK_ATOMIC(uint32_t) gate; /* GATE_CLOSED | users * GATE_USER */
     SK_ATOMIC(bool) stop;                      /* no piece is to begin */
     struct sk_park done;                       /* where the caller sleeps */
+    struct sk_awaited awaited;                 /* circle.c's */
     struct sk_region_block block[];            /* one a seat */
 };
 
@@ -205,6 +207,16 @@ static bool participate(struct sk_region *r, int seat, struct sk_stats *stats)
     return home + away > 0;
 }
 
+/* Takes part for the caller, who waits for it. */
+static bool participate_for(struct sk_region *r, int seat, struct sk_stats *stats)
+{
+    struct sk_stint stint;
+    sk_circle_begin(&stint, &r->awaited);
+    bool done = participate(r, seat, stats);
+    sk_circle_end(&stint);
+    return done;
+}
+
 /* ---- handing out ----------------------------------------------------------------------------- */
 
 /* Puts the region into a worker's mail; false if that worker is not free to come. */
@@ -240,7 +252,7 @@ void sk_region_answer(struct sk_worker *worker)
     struct sk_region *r = (struct sk_region *)mail; /* NOLINT: a tagged pointer */
     int n = r->sched->nr_workers;
     hand_out(r, (worker->seat - r->caller_seat + n) % n);
-    participate(r, worker->seat, &worker->stats);
+    participate_for(r, worker->seat, &worker->stats);
     sk_xchg_sc(&worker->mail, 0); /* M3: the pieces are done; pairs with M4. Before N2 of done. */
     sk_park_notify(&r->done, 1);
 }
@@ -277,10 +289,10 @@ static bool has_units(struct sk_region *r)
 static bool participate_busy(struct sk_region *r, int own_seat, struct sk_worker *self)
 {
     if (self == NULL)
-        return participate(r, own_seat, NULL);
+        return participate_for(r, own_seat, NULL);
     uint32_t before = sk_load_rlx(&self->state);
     sk_store_rlx(&self->state, SK_WORKER_BUSY);
-    bool done = participate(r, own_seat, &self->stats);
+    bool done = participate_for(r, own_seat, &self->stats);
     sk_store_rlx(&self->state, before);
     return done;
 }
@@ -331,9 +343,12 @@ static void sleep_for(struct sk_region *r, int seat, bool sure)
 {
     uint32_t token = sk_park_prepare(&r->done);
     if (seat >= 0 ? still_in(r, seat) : still_used(r)) {
+        struct sk_wait wait;
+        sk_circle_enter_one(&wait, &r->awaited);
         sk_worker_block_begin();
         sk_park_wait(&r->done, token, sure ? SK_NO_DEADLINE : sk_now_ns() + UNSURE_NS);
         sk_worker_block_end();
+        sk_circle_leave();
     } else {
         sk_park_cancel(&r->done);
     }

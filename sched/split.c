@@ -27,10 +27,11 @@
  * runs at the moment, and writes it into entries only when they are shared, or when the cause
  * changes while they are open: entries below `marked` know theirs.
  *
- *     set_cause: entries[marked .. head) = cause; marked = head; cause = the next one
- *     publish:   entries[marked .. split) = cause; marked = split, if that is more
+ *     set_cause: context of entries[marked .. head) = cause; marked = head; cause = the next one
+ *     publish:   context of entries[marked .. split) = cause; marked = split, if that is more
  *
- * An entry below `marked` that is popped and pushed again needs no mark. What begins with `base`
+ * An entry below `marked` that is popped and pushed again needs no mark, unless a thief has had it:
+ * then `marked` falls to it, where nothing is open above it. What begins with `base`
  * entries open pops none below base before it ends. Entries from base on that were marked since
  * were marked for it, or for something inside it that has ended; at that end the cause was set back
  * and marked with it, below all the latter. So while it runs, whatever lies between base and marked
@@ -95,7 +96,7 @@ void sk_split_fini(struct sk_split *split)
 void sk_split_mark(struct sk_split *split, uint32_t end)
 {
     for (; split->marked < end; split->marked++)
-        split->entries[split->marked].cause = split->cause;
+        split->entries[split->marked].context = split->cause;
 }
 
 bool sk_split_publish(struct sk_split *split)
@@ -149,6 +150,8 @@ static void pop_top(struct sk_split *split)
         sk_assert(tail_of(word) == index + 1 && split_of(word) == index + 1);
         sk_store_rlx(&split->shared, word_with(word, index, index));
         set_split(split, index);
+        if (split->marked > index) /* the thief has taken the entry's mark */
+            split->marked = index;
     }
     split->head = index;
 }
@@ -190,11 +193,15 @@ void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_spli
     int (*fn)(void *arg) = entry->fn;
     if (fn != NULL) {
         entry->base = self->head;
+        struct sk_stint stint;
+        sk_circle_begin(&stint, &entry->awaited);
         sk_store_rel(&entry->thief, self); /* S5: publishes base; pairs with the waiter's load */
-        entry->left = NULL;
+        void *cause = entry->context;
+        entry->context = NULL;
         entry->result = victim->class == NULL
                             ? fn(entry->arg)
-                            : victim->class->run(fn, entry->arg, entry->cause, &entry->left);
+                            : victim->class->run(fn, entry->arg, cause, &entry->context);
+        sk_circle_end(&stint);
         sk_add_acq_rel(&self->shared, TAG_ONE); /* see leapfrogging, above */
         sk_store_rlx(&entry->thief, NULL);
     }

@@ -9,6 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "sched/circle.h"
 #include "sched/park.h"
 
 /* Children open at once in one worker; further ones are plain calls. */
@@ -39,9 +40,11 @@ struct sk_split_entry {
     int result;                         /* what fn returned, before DONE */
     SK_ATOMIC(struct sk_split *) thief; /* who runs it, once it is known */
     uint32_t base;                      /* the thief's head when it began; before thief is set */
-    void *left;                         /* what comes with result: a block for sk_free(), or NULL */
-    /* written by the owner before the child is shared */
-    void *cause; /* what the child is a part of: see sk_split_set_cause */
+    /* Written by the owner before the child is shared: what it is a part of, see
+     * sk_split_set_cause. The thief takes it, and leaves what comes with the result: a block for
+     * sk_free(), or NULL. */
+    void *context;
+    struct sk_awaited awaited; /* circle.c's */
 };
 
 struct sk_split {

@@ -23,6 +23,7 @@ struct watcher {
 
 static skua_future *future;
 static struct watcher watcher;
+static SK_ATOMIC(bool) never, told; /* to give up waiting */
 static bool ran, cancelled;
 static bool one_canceller;       /* and nobody else ends it as cancelled */
 static int reason;               /* plain: written before cancelling, by one_canceller */
@@ -68,6 +69,8 @@ MODEL_UNCHECKED static void start(uint32_t refs)
     sk_state_init(&future->state);
     sk_init(&future->refs, refs);
     sk_init(&watcher.fired, 0);
+    sk_init(&never, false);
+    sk_init(&told, false);
     ran = cancelled = one_canceller = false;
     reason = 0;
     nr_called = 0;
@@ -201,7 +204,7 @@ static void check_end(skua_future *f)
 static void wait_for_end(void)
 {
     skua_future *f = future;
-    model_check(sk_state_wait(&f->state, SK_NO_DEADLINE));
+    model_check(sk_state_wait(&f->state, SK_NO_DEADLINE, &never));
     check_end(f);
     release(f);
 }
@@ -209,8 +212,26 @@ static void wait_for_end(void)
 static void wait_a_while(void)
 {
     skua_future *f = future;
-    if (sk_state_wait(&f->state, 1500000000))
+    if (sk_state_wait(&f->state, 1500000000, &never))
         check_end(f);
+    release(f);
+}
+
+static void wait_until_told(void)
+{
+    skua_future *f = future;
+    if (sk_state_wait(&f->state, SK_NO_DEADLINE, &told))
+        check_end(f);
+    else
+        model_check(model_newest(&told));
+    release(f);
+}
+
+static void tell(void)
+{
+    skua_future *f = future;
+    sk_store_sc(&told, true);
+    sk_state_stir(&f->state);
     release(f);
 }
 
@@ -406,6 +427,19 @@ static const struct model_test tests[] = {
       .setup = start_3,
       .thread = { run, wait_a_while, wait_for_end },
       .bound = 3 },
+    { .name = "told_waiter_gives_up",
+      .setup = start_2,
+      .thread = { tell, wait_until_told },
+      .bound = 5,
+      .flags = MODEL_SPURIOUS },
+    { .name = "stir_does_not_hide_the_end",
+      .setup = start_4,
+      .thread = { run, tell, wait_until_told, wait_for_end },
+      .bound = 2 },
+    { .name = "stir_beside_flags",
+      .setup = start_4,
+      .thread = { run, tell, wait_for_end, add_1 },
+      .finish = one_won_called_1 },
     { .name = "poll_sees_the_result", .setup = start_2, .thread = { run, poll }, .bound = 5 },
     { .name = "callback_runs_once",
       .setup = start_2,

@@ -403,9 +403,9 @@ static void a_shared_child_knows_its_cause(void **state)
     sk_split_set_cause(&owner, &tasks[1]);
     push(&owner, 2);
     share_all(&owner);
-    assert_ptr_equal(owner.entries[0].cause, &tasks[0]);
-    assert_ptr_equal(owner.entries[1].cause, &tasks[0]);
-    assert_ptr_equal(owner.entries[2].cause, &tasks[1]);
+    assert_ptr_equal(owner.entries[0].context, &tasks[0]);
+    assert_ptr_equal(owner.entries[1].context, &tasks[0]);
+    assert_ptr_equal(owner.entries[2].context, &tasks[1]);
     sync_child(&owner, 2);
     sk_split_set_cause(&owner, &tasks[0]);
     sync_child(&owner, 1);
@@ -413,7 +413,7 @@ static void a_shared_child_knows_its_cause(void **state)
     push(&owner, 4);
     share_all(&owner);
     for (uint32_t i = 0; i < 3; i++)
-        assert_ptr_equal(owner.entries[i].cause, &tasks[0]);
+        assert_ptr_equal(owner.entries[i].context, &tasks[0]);
     end();
 }
 
@@ -437,14 +437,14 @@ static void a_cause_ends_with_its_children(void **state)
     push(&owner, 4);
     share_all(&owner);
     for (uint32_t i = 0; i < 3; i++)
-        assert_ptr_equal(owner.entries[i].cause, &tasks[0]);
+        assert_ptr_equal(owner.entries[i].context, &tasks[0]);
     sync_child(&owner, 2);
     sync_child(&owner, 1);
     sync_child(&owner, 0);
     sk_split_set_cause(&owner, NULL);
     push(&owner, 0);
     share_all(&owner);
-    assert_null(owner.entries[0].cause);
+    assert_null(owner.entries[0].context);
     end();
 }
 
@@ -470,7 +470,7 @@ static void a_stolen_child_runs_by_its_class(void **state)
     assert_non_null(stolen);
     sk_split_run(&thief, &owner, stolen);
     assert_int_equal(stolen->result, 1100);
-    assert_ptr_equal(stolen->left, &luggage);
+    assert_ptr_equal(stolen->context, &luggage);
     assert_int_equal(times[0], 1);
     end();
 }
