@@ -19,11 +19,10 @@
 struct entry {
     struct sk_watch watch;
     struct sk_gather *gather;
-    skua_future *future;
+    skua_future *future; /* NULL: it was handed out, and may be gone; the reader's */
     size_t index;
     struct entry *next; /* in the list of done ones, under the gather's lock */
     bool fired;         /* it is or was in that list; under the gather's lock */
-    bool given;         /* it was handed out, and may be gone; the reader's */
     bool foreign;       /* its workers are those of the parent of this forked process */
 };
 
@@ -169,7 +168,7 @@ static struct sk_awaited *awaited(const void *set, size_t i)
 {
     const struct sk_gather *gather = set;
     const struct entry *entry = &gather->entries[i];
-    return entry->given || entry->foreign ? NULL : &entry->future->awaited;
+    return entry->future == NULL || entry->foreign ? NULL : &entry->future->awaited;
 }
 
 static void wake(const void *set)
@@ -196,8 +195,8 @@ skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_f
         struct entry *entry = take(gather);
         if (entry != NULL) {
             gather->nr_given++;
-            entry->given = true;
             *f = entry->future;
+            entry->future = NULL;
             *index = entry->index;
             return SKUA_OK;
         }
