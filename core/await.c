@@ -22,17 +22,17 @@ skua_status sk_await_sleep(struct sk_wait *wait,
                            bool (*sleep)(struct sk_wait *wait, int64_t deadline_ns),
                            int64_t deadline_ns)
 {
-    bool forever = deadline_ns == SK_NO_DEADLINE;
-    if (forever && !sk_circle_enter(wait))
-        return SKUA_DEADLOCK;
+    bool forever = deadline_ns == SK_NO_DEADLINE, in_time = true;
     sk_worker_block_begin();
-    bool in_time = sleep(wait, deadline_ns);
+    bool sleeps = !forever || sk_circle_enter(wait);
+    if (sleeps)
+        in_time = sleep(wait, deadline_ns);
+    if (sleeps && forever)
+        sk_circle_leave(wait);
     sk_worker_block_end();
-    if (forever)
-        sk_circle_leave();
     if (!in_time)
         return SKUA_TIMEOUT;
-    return sk_load_acq(&wait->told) ? SKUA_DEADLOCK : SKUA_OK;
+    return sleeps && !sk_load_acq(&wait->told) ? SKUA_OK : SKUA_DEADLOCK;
 }
 
 bool sk_future_try_run(skua_future *f)
@@ -46,10 +46,15 @@ bool sk_future_try_run(skua_future *f)
     return true;
 }
 
+struct sk_awaited *sk_future_awaited(skua_future *f)
+{
+    return sk_state_done(&f->state) ? &sk_circle_ended : &f->awaited;
+}
+
 static struct sk_awaited *awaited(const void *set, size_t i)
 {
     (void)i;
-    return &((skua_future *)(uintptr_t)set)->awaited;
+    return sk_future_awaited((skua_future *)(uintptr_t)set);
 }
 
 static void wake(const void *set)

@@ -12,6 +12,9 @@ skua_status sk_await_sleep(struct sk_wait *wait,
                            bool (*sleep)(struct sk_wait *wait, int64_t deadline_ns),
                            int64_t deadline_ns);
 
+/* A member of the set of a wait. */
+struct sk_awaited *sk_future_awaited(skua_future *f);
+
 /* Begins and runs a pending future here, if the calling thread is a worker that may; else false. */
 bool sk_future_try_run(skua_future *f);
 

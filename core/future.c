@@ -109,8 +109,10 @@ skua_future *sk_future_open(skua_executor *ex, const skua_task *task)
 {
     void *none;
     skua_future *f = open_with(task, 0, &none);
-    if (f != NULL)
+    if (f != NULL) {
         f->executor = ex;
+        f->awaited.pool = sk_executor_sched(ex);
+    }
     return f;
 }
 

@@ -168,7 +168,7 @@ static struct sk_awaited *awaited(const void *set, size_t i)
 {
     const struct sk_gather *gather = set;
     const struct entry *entry = &gather->entries[i];
-    return entry->future == NULL || entry->foreign ? NULL : &entry->future->awaited;
+    return entry->future == NULL || entry->foreign ? NULL : sk_future_awaited(entry->future);
 }
 
 static void wake(const void *set)

@@ -16,6 +16,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/spin.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "core/error.h"
 #include "core/executor.h"
@@ -28,6 +29,7 @@
 
 enum {
     CHUNKS_A_WORKER = 8,
+    STACK_RESERVE = 256 * 1024, /* bytes; items that run in the caller have at least that much */
     GATE_CLOSED = 1,
     GATE_USER = 2
 };
@@ -247,13 +249,13 @@ static bool map_wait(struct map *map, int64_t deadline_ns)
             sk_park_cancel(&map->done);
         } else {
             struct sk_wait wait;
+            sk_worker_block_begin();
             if (deadline_ns == SK_NO_DEADLINE)
                 sk_circle_enter_one(&wait, &map->awaited);
-            sk_worker_block_begin();
             in_time = sk_park_wait(&map->done, token, deadline_ns);
-            sk_worker_block_end();
             if (deadline_ns == SK_NO_DEADLINE)
-                sk_circle_leave();
+                sk_circle_leave(&wait);
+            sk_worker_block_end();
         }
     }
     return sk_load_sc(&map->left) == 0;
@@ -291,7 +293,7 @@ static skua_status map_run(const struct map *wanted, struct sk_sched *sched, dou
 {
     bool guest = sk_guest_self(sched) != NULL, inside = guest || sk_worker_is_of(sched);
     bool forever = sk_deadline_ns(timeout) == SK_NO_DEADLINE;
-    bool helps = inside && forever && !guest;
+    bool helps = inside && forever && !guest && sk_thread_stack_left() >= STACK_RESERVE;
     size_t workers = (size_t)sched->nr_workers;
     size_t nr_jobs = wanted->nr_chunks < workers ? wanted->nr_chunks : workers;
     struct map *map = map_open(wanted, nr_jobs);

@@ -127,13 +127,13 @@ static void call_wait(struct call *call)
         if (!sk_spin_turn(&spin, sk_join_spin))
             continue;
         struct sk_wait wait;
-        sk_circle_enter_one(&wait, &call->awaited);
         sk_worker_block_begin();
+        sk_circle_enter_one(&wait, &call->awaited);
         sk_cas_rlx(&call->state, &open, CALL_SLEEPER); /* relaxed: it publishes nothing */
         while (sk_load_acq(&call->state) != CALL_DONE) /* Q2 */
             sk_futex_wait(&call->state, CALL_SLEEPER, SK_NO_DEADLINE);
+        sk_circle_leave(&wait);
         sk_worker_block_end();
-        sk_circle_leave();
     }
 }
 

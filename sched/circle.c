@@ -4,13 +4,17 @@
  * stints goes on. So
  *
  *     a thing is stuck  if the thread of any of its stints is stuck: it ends when all have ended;
+ *                       or, not begun, if all threads that its pool has or can have are stuck;
  *     a thread is stuck if all members of the set that it waits for are stuck.
  *
- * Everything else is a way out: a thread that is awake or sleeps with a timeout, and a thing that
- * nobody has begun, since a worker or a spare will. This is the AND-OR model of Knapp, "Deadlock
- * detection in distributed databases" (1987): the threads that are stuck for ever are the largest
- * set that fits the two lines. It is found by taking all that can be reached for stuck, and then
- * letting go, again and again, who has a way out.
+ * Everything else is a way out: a thread that is awake or sleeps with a timeout, and a thing that a
+ * worker or a spare will yet begin. This is the AND-OR model of Knapp, "Deadlock detection in
+ * distributed databases" (1987): the threads that are stuck for ever are the largest set that fits
+ * these lines. It is found by taking all that can be reached for stuck, and then letting go, again
+ * and again, who has a way out.
+ *
+ * A pool has no thread left when as many are entered here as it has workers and spares on duty: who
+ * falls asleep calls up a spare first, so there was none to be had.
  *
  * When. Nobody becomes stuck but by falling asleep: to begin or to end a stint, or a future, takes
  * a thread that is awake. So each thread that is about to sleep looks, under one lock, whether it
@@ -35,6 +39,9 @@
 
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "sched/sched.h"
+
+struct sk_awaited sk_circle_ended;
 
 static struct {
     struct sk_lock lock;
@@ -65,8 +72,18 @@ void sk_circle_unlock(void)
     sk_lock_unlock(&graph.lock);
 }
 
-static void link_stints_locked(struct sk_wait *wait)
+static void link_locked(struct sk_wait *wait)
 {
+    struct sk_worker *worker = sk_worker_self();
+    wait->pool = worker != NULL ? worker->sched : NULL;
+    if (wait->pool != NULL) {
+        wait->previous = NULL;
+        wait->next = wait->pool->asleep_inside;
+        if (wait->next != NULL)
+            wait->next->previous = wait;
+        wait->pool->asleep_inside = wait;
+        wait->pool->nr_asleep_inside++;
+    }
     for (struct sk_stint *stint = innermost; stint != NULL; stint = stint->outer) {
         stint->wait = wait;
         stint->next = stint->awaited->blocked;
@@ -74,8 +91,17 @@ static void link_stints_locked(struct sk_wait *wait)
     }
 }
 
-static void unlink_stints_locked(void)
+static void unlink_locked(struct sk_wait *wait)
 {
+    if (wait->pool != NULL) {
+        if (wait->previous != NULL)
+            wait->previous->next = wait->next;
+        else
+            wait->pool->asleep_inside = wait->next;
+        if (wait->next != NULL)
+            wait->next->previous = wait->previous;
+        wait->pool->nr_asleep_inside--;
+    }
     for (struct sk_stint *stint = innermost; stint != NULL; stint = stint->outer) {
         struct sk_stint **link = &stint->awaited->blocked;
         while (*link != stint)
@@ -84,8 +110,24 @@ static void unlink_stints_locked(void)
     }
 }
 
+/* The waits of a pool's threads where nobody is left to begin a thing, else NULL. */
+static struct sk_wait *all_asleep_locked(const struct sk_awaited *awaited)
+{
+    struct sk_sched *pool = awaited->pool;
+    if (pool == NULL || awaited->blocked != NULL ||
+        pool->nr_asleep_inside < pool->nr_workers + sk_load_rlx(&pool->nr_standing_in))
+        return NULL; /* relaxed: it does not change while all sleep */
+    return pool->asleep_inside;
+}
+
 static bool thing_is_stuck_locked(const struct sk_awaited *awaited)
 {
+    const struct sk_wait *asleep = all_asleep_locked(awaited);
+    if (asleep != NULL) {
+        while (asleep != NULL && asleep->stuck)
+            asleep = asleep->next;
+        return asleep == NULL;
+    }
     for (const struct sk_stint *stint = awaited->blocked; stint != NULL; stint = stint->next) {
         if (stint->wait->stuck)
             return true;
@@ -128,10 +170,14 @@ static bool collect_locked(struct sk_wait *from, struct sk_wait **seen)
         todo = wait->todo;
         for (size_t i = 0; i < wait->n; i++) {
             const struct sk_awaited *awaited = wait->at(wait->set, i);
-            const struct sk_stint *stint = awaited != NULL ? awaited->blocked : NULL;
-            if (stint == NULL && awaited != NULL && wait == from)
+            if (awaited == NULL)
+                continue;
+            struct sk_wait *asleep = all_asleep_locked(awaited);
+            if (wait == from && awaited->blocked == NULL && asleep == NULL)
                 return false;
-            for (; stint != NULL; stint = stint->next)
+            for (; asleep != NULL; asleep = asleep->next)
+                see_locked(asleep, seen, &todo);
+            for (struct sk_stint *stint = awaited->blocked; stint != NULL; stint = stint->next)
                 see_locked(stint->wait, seen, &todo);
         }
     }
@@ -175,14 +221,14 @@ bool sk_circle_enter(struct sk_wait *wait)
     if (innermost == NULL)
         return true;
     sk_lock_lock(&graph.lock);
-    link_stints_locked(wait);
+    link_locked(wait);
     while (sleeps && is_stuck_locked(wait, &seen)) {
         sleeps = wait->wake == NULL;
         if (sleeps && !tell_one_locked(seen))
             break;
     }
     if (!sleeps)
-        unlink_stints_locked();
+        unlink_locked(wait);
     sk_lock_unlock(&graph.lock);
     return sleeps;
 }
@@ -199,11 +245,11 @@ void sk_circle_enter_one(struct sk_wait *wait, const struct sk_awaited *awaited)
     sk_circle_enter(wait);
 }
 
-void sk_circle_leave(void)
+void sk_circle_leave(struct sk_wait *wait)
 {
     if (innermost == NULL)
         return;
     sk_lock_lock(&graph.lock);
-    unlink_stints_locked();
+    unlink_locked(wait);
     sk_lock_unlock(&graph.lock);
 }

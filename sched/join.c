@@ -22,11 +22,11 @@ static void sleep_until_done(struct sk_split *split, struct sk_split_entry *entr
         return;
     }
     struct sk_wait wait;
-    sk_circle_enter_one(&wait, &entry->awaited);
     sk_worker_block_begin();
+    sk_circle_enter_one(&wait, &entry->awaited);
     sk_park_wait(&split->joined, token, SK_NO_DEADLINE);
+    sk_circle_leave(&wait);
     sk_worker_block_end();
-    sk_circle_leave();
 }
 
 void sk_join_wait(struct sk_split *split, struct sk_split_entry *entry)

@@ -344,11 +344,11 @@ static void sleep_for(struct sk_region *r, int seat, bool sure)
     uint32_t token = sk_park_prepare(&r->done);
     if (seat >= 0 ? still_in(r, seat) : still_used(r)) {
         struct sk_wait wait;
-        sk_circle_enter_one(&wait, &r->awaited);
         sk_worker_block_begin();
+        sk_circle_enter_one(&wait, &r->awaited);
         sk_park_wait(&r->done, token, sure ? SK_NO_DEADLINE : sk_now_ns() + UNSURE_NS);
+        sk_circle_leave(&wait);
         sk_worker_block_end();
-        sk_circle_leave();
     } else {
         sk_park_cancel(&r->done);
     }

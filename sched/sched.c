@@ -26,6 +26,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "numa/display.h"
+#include "sched/circle.h"
 #include "sched/idle.h"
 #include "sched/victim.h"
 
@@ -403,5 +404,7 @@ void sk_sched_close(struct sk_sched *sched)
         sk_sched_join(sched);
         wait_for_stragglers(sched);
     }
+    sk_circle_lock(); /* a walk that saw a future of it before its end may be looking at it */
+    sk_circle_unlock();
     sched_free(sched);
 }

@@ -82,6 +82,8 @@ struct sk_sched {
     SK_ATOMIC(int) nr_blocked;                 /* workers asleep inside tasks; under lock */
     SK_ATOMIC(int) nr_standing_in;             /* spares on duty; under lock */
     struct sk_worker *off_duty;                /* spares that rest; under lock */
+    struct sk_wait *asleep_inside;             /* waits of its threads inside tasks: circle.c's */
+    int nr_asleep_inside;
     struct sk_lock lock;
     struct sk_guest_slot guests[SK_SCHED_GUESTS];
 };
