@@ -87,8 +87,9 @@ void sk_circle_enter_one(struct sk_wait *wait, const struct sk_awaited *awaited)
     model_fail("there are no children");
 }
 
-void sk_circle_leave(void)
+void sk_circle_leave(struct sk_wait *wait)
 {
+    (void)wait;
 }
 
 void sk_region_answer(struct sk_worker *worker)
