@@ -7,6 +7,7 @@
 #define SK_LIKELY(x)    __builtin_expect(!!(x), 1)
 #define SK_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define SK_NOINLINE     __attribute__((noinline))
+#define SK_INLINE       inline __attribute__((always_inline)) /* for what is worth a copy a call */
 #define SK_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* Bytes of a cache line; larger ones, of some Arm and POWER, only cost some false sharing. */

@@ -20,7 +20,7 @@ struct sk_words {
     struct sk_failure last;
     char last_task[SK_TASK_NAME_SIZE]; /* its task's name, cut */
     bool last_is_new;                  /* since the running task or body began */
-    bool said;                         /* by skua_fail() */
+    int said;                          /* skua_fail()'s code; 0: nothing was said */
     const char *where;
     char text[SK_MESSAGE_SIZE];
 };
@@ -141,9 +141,9 @@ int skua_fail_at(const char *where, int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(mine.text, sizeof mine.text, format, args);
     va_end(args);
-    mine.said = true;
+    mine.said = code != 0 ? code : 1;
     mine.where = where != NULL ? where : "";
-    return code != 0 ? code : 1;
+    return mine.said;
 }
 
 /* A copy of all of it; NULL without memory: then it is lost, and nothing else. */
@@ -157,7 +157,7 @@ static struct sk_words *copy_mine(void)
 
 static void forget_said(void)
 {
-    mine.said = false;
+    mine.said = 0;
     mine.last_is_new = false;
 }
 
@@ -170,7 +170,7 @@ static void restore(struct sk_words *copy)
 
 struct sk_words *sk_error_begin_call(void)
 {
-    bool keep = mine.said || (mine.last_is_new && depth > 0);
+    bool keep = mine.said != 0 || (mine.last_is_new && depth > 0);
     struct sk_words *kept = SK_UNLIKELY(keep) ? copy_mine() : NULL;
     forget_said();
     depth++;
@@ -188,7 +188,7 @@ void sk_error_leave_call(struct sk_words *kept)
 
 struct sk_words *sk_error_put_aside(void)
 {
-    bool keep = mine.said || skua_last_error()->status != SKUA_OK;
+    bool keep = mine.said != 0 || skua_last_error()->status != SKUA_OK;
     struct sk_words *aside = keep ? copy_mine() : NULL;
     forget_said();
     return aside;
@@ -211,7 +211,7 @@ bool sk_error_inside_call(void)
 
 struct sk_words *sk_error_pack(void)
 {
-    return mine.said || mine.last_is_new ? copy_mine() : NULL;
+    return mine.said != 0 || mine.last_is_new ? copy_mine() : NULL;
 }
 
 void sk_error_unpack(struct sk_words *packed)
@@ -221,12 +221,17 @@ void sk_error_unpack(struct sk_words *packed)
         packed->last.error.task = packed->last_task;
         sk_error_copy(&packed->last.error);
     }
-    if (packed->said) {
-        mine.said = true;
+    if (packed->said != 0) {
+        mine.said = packed->said;
         mine.where = packed->where;
         memcpy(mine.text, packed->text, sizeof mine.text);
     }
     sk_free(packed);
+}
+
+const int *sk_error_said(void)
+{
+    return &mine.said;
 }
 
 void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what)
@@ -234,7 +239,7 @@ void sk_error_end_call(struct sk_failure *failure, skua_status status, int code,
     failure->error = empty_error(status);
     failure->error.code = code;
     failure->error.message = failure->message;
-    if (mine.said) {
+    if (mine.said != 0) {
         memcpy(failure->message, mine.text, sizeof failure->message);
         failure->error.where = mine.where;
     } else if (mine.last_is_new) {

@@ -49,6 +49,10 @@ bool sk_error_inside_call(void);
 struct sk_words *sk_error_pack(void);
 void sk_error_unpack(struct sk_words *packed);
 
+/* Between begin and leave, in the same thread: points to the code of the last skua_fail(), or to 0.
+ * For functions that cannot return a failure, such as comparisons. */
+const int *sk_error_said(void);
+
 /* Between the two, after it returned code != 0: fills *failure with status, code, worker and
  * words: those of skua_fail(), else those of a skua call that failed in it, else an account of the
  * code. */

@@ -2,6 +2,7 @@
 
 #include "core/executor.h"
 #include "core/future.h"
+#include "sched/call.h"
 
 skua_status sk_loop_check(const skua_executor *ex, size_t begin, size_t end, const skua_loop *o,
                           const char *what, const char *null_function)
@@ -57,6 +58,25 @@ void sk_loop_fail(struct sk_loop *loop, size_t index, int code)
     sk_lock_unlock(&loop->lock);
 }
 
+bool sk_loop_join(struct sk_loop *loop, uint32_t unit, skua_join *join, void *left,
+                  const void *right, void *ctx)
+{
+    struct sk_call call;
+    sk_call_guarded(&call, (sk_guard_fn *)join, (uintptr_t)left, (uintptr_t)right, (uintptr_t)ctx,
+                    0);
+    if (sk_call_returned(&call))
+        return true;
+    struct sk_words *kept = sk_error_begin_call();
+    sk_loop_fail(loop, sk_loop_index(loop, unit), sk_error_left(&call, "a join"));
+    sk_error_leave_call(kept);
+    return false;
+}
+
+static skua_status was_shut_down(void)
+{
+    return sk_error_set(SKUA_SHUTDOWN, "the pool was shut down");
+}
+
 skua_status sk_loop_run(struct sk_loop *loop, skua_executor *ex,
                         bool (*run)(void *ctx, uint32_t first, uint32_t end), void *ctx)
 {
@@ -64,6 +84,11 @@ skua_status sk_loop_run(struct sk_loop *loop, skua_executor *ex,
     if (loop->nr_units == 0)
         return SKUA_OK;
     if (!sk_region_run(sk_executor_sched(ex), &work))
-        return sk_error_set(SKUA_SHUTDOWN, "the pool was shut down");
+        return was_shut_down();
     return loop->failed ? sk_error_copy(&loop->failure.error) : SKUA_OK;
+}
+
+skua_status sk_loop_sequence(skua_executor *ex, void (*fn)(void *ctx), void *ctx)
+{
+    return sk_region_sequence(sk_executor_sched(ex), fn, ctx) ? SKUA_OK : was_shut_down();
 }

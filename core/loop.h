@@ -44,8 +44,16 @@ static inline size_t sk_loop_index(const struct sk_loop *loop, uint32_t unit)
 /* A body returned code != 0 for a piece that begins at `index`. Called right after it. */
 void sk_loop_fail(struct sk_loop *loop, size_t index, int code);
 
+/* Calls join(left, right, ctx) for a unit. False if it did not return: then the loop has failed. */
+bool sk_loop_join(struct sk_loop *loop, uint32_t unit, skua_join *join, void *left,
+                  const void *right, void *ctx);
+
 /* Runs the units. SKUA_OK, SKUA_FAILED with the failure as the last error, or SKUA_SHUTDOWN. */
 skua_status sk_loop_run(struct sk_loop *loop, skua_executor *ex,
                         bool (*run)(void *ctx, uint32_t first, uint32_t end), void *ctx);
+
+/* Calls fn(ctx), which runs several loops: a shutdown comes before all of them or after. SKUA_OK,
+ * or SKUA_SHUTDOWN with nothing done. */
+skua_status sk_loop_sequence(skua_executor *ex, void (*fn)(void *ctx), void *ctx);
 
 #endif

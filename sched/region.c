@@ -461,3 +461,16 @@ bool sk_region_run(struct sk_sched *sched, const struct sk_region_work *work)
     }
     return true;
 }
+
+bool sk_region_sequence(struct sk_sched *sched, void (*fn)(void *ctx), void *ctx)
+{
+    struct sk_worker *worker = sk_worker_self();
+    struct sk_guest visit;
+    bool inside = sk_guest_self(sched) != NULL || (worker != NULL && worker->sched == sched);
+    if (!inside && !sk_guest_enter(&visit, sched))
+        return false;
+    fn(ctx);
+    if (!inside)
+        sk_guest_leave(&visit);
+    return true;
+}

@@ -36,6 +36,10 @@ struct sk_region_work {
  * comes after the shutdown. */
 bool sk_region_run(struct sk_sched *sched, const struct sk_region_work *work);
 
+/* Calls fn(ctx), which runs several regions, in one seat: so a shutdown comes before all of them or
+ * after. False, with nothing done, as above. */
+bool sk_region_sequence(struct sk_sched *sched, void (*fn)(void *ctx), void *ctx);
+
 /* ---- for worker.c ---------------------------------------------------------------------------- */
 
 /* Regions of one opener, the outermost first; kept for reuse until the scheduler goes, so that a

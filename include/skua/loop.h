@@ -68,6 +68,17 @@ typedef int skua_fold(size_t begin, size_t end, void *ctx, void *acc);
  * @param ctx as given to the loop. */
 typedef void skua_join(void *left, const void *right, void *ctx);
 
+/** A scan's body: brings *acc forward over the piece [begin, end) and returns 0, or skua_fail(). On
+ * the last sight of a piece *acc holds all that comes before it, and the body writes its outputs as
+ * it goes: before it takes an index in for an exclusive scan, after it for an inclusive one.
+ * @param begin first index of the piece.
+ * @param end one past its last index; always greater than begin.
+ * @param ctx as given to the loop; shared by all pieces.
+ * @param acc an accumulator that no other piece uses meanwhile.
+ * @param last false: *acc started from the identity, and nothing is to be written, as the piece is
+ * seen once more. */
+typedef int skua_pass(size_t begin, size_t end, void *ctx, void *acc, bool last);
+
 /** How the range is cut and handed out. */
 typedef enum skua_schedule {
     SKUA_AUTO,   /**< home blocks first, in pieces that get smaller where workers run dry */
@@ -79,8 +90,8 @@ typedef enum skua_schedule {
 typedef struct skua_loop {
     skua_schedule schedule; /**< how the range is handed out */
     size_t grain;           /**< no piece is smaller, but for one tail; 0: found while running */
-    bool reproducible;      /**< reductions: the same bits for any number of workers */
-    const void *identity;   /**< reductions: what an accumulator starts from; NULL: zero bytes */
+    bool reproducible;      /**< not skua_for(): the same bits for any number of workers */
+    const void *identity;   /**< not skua_for(): an accumulator's start; NULL: zero bytes */
 } skua_loop;
 
 /** Runs body over [begin, end), and waits; equals
@@ -123,6 +134,44 @@ SKUA_API skua_status skua_for(skua_executor *ex, size_t begin, size_t end, skua_
 SKUA_API skua_status skua_reduce(skua_executor *ex, size_t begin, size_t end, skua_fold *fold,
                                  skua_join *join, void *ctx, void *acc, size_t acc_size,
                                  const skua_loop *o);
+
+/** Prefixes of [begin, end), and waits; equals pass(begin, end, ctx, acc, true). The value of *acc
+ * on entry counts once, as the leftmost; on return *acc holds the whole range. So
+
+        static int prefix_sums(size_t begin, size_t end, void *ctx, void *acc, bool last)
+        {
+            double *x = ctx, sum = *(double *)acc;
+            for (size_t i = begin; i < end; i++) {
+                sum += x[i];
+                if (last)
+                    x[i] = sum;
+            }
+            *(double *)acc = sum;
+            return 0;
+        }
+
+ * leaves x[i] + ... + x[begin] + *acc in each x[i].
+ *
+ * The range is cut into pieces. Each is seen with last true exactly once; where its prefix was not
+ * known in time it is seen once before, with last false and an accumulator that starts from the
+ * identity. Such accumulators are joined in the order of the range; join need not commute. A single
+ * worker sees everything once, from left to right; more workers take pieces from left to right,
+ * or with SKUA_STATIC those of their own block. With reproducible, the pieces depend on the range,
+ * the grain and acc_size alone, and all but the first are seen twice: outputs and *acc get the same
+ * bits for any number of workers.
+ * @param ex a thread pool.
+ * @param begin first index.
+ * @param end one past the last index; equal to @p begin leaves *acc as it is.
+ * @param pass called once or twice for each piece.
+ * @param join called by one thread at a time.
+ * @param ctx given to each call.
+ * @param acc the accumulator; left as it was unless SKUA_OK is returned.
+ * @param acc_size its size in bytes, at least 1.
+ * @param o how, or NULL.
+ * @return as skua_for(). After SKUA_FAILED, some outputs are written and others are not. */
+SKUA_API skua_status skua_scan(skua_executor *ex, size_t begin, size_t end, skua_pass *pass,
+                               skua_join *join, void *ctx, void *acc, size_t acc_size,
+                               const skua_loop *o);
 
 SKUA_END_DECLS
 

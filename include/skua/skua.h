@@ -10,7 +10,8 @@
  * - future.h    one task's result, error, cancelling, callbacks
  * - wait.h      many futures: wait, as_completed
  * - map.h       out[i] = fn(in[i])
- * - loop.h      parallel loops and reductions
+ * - loop.h      parallel loops, reductions and scans
+ * - sort.h      stable sorting
  * - spawn.h     fork and join
  * - team.h      members that run at the same time, with a barrier
  * - custom.h    executors and futures of your own
@@ -34,6 +35,7 @@
 #include "skua/future.h"
 #include "skua/loop.h"
 #include "skua/map.h"
+#include "skua/sort.h"
 #include "skua/spawn.h"
 #include "skua/task.h"
 #include "skua/team.h"

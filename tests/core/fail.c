@@ -55,6 +55,20 @@ static void join(void *left, const void *right, void *ctx)
     *(size_t *)left += *(const size_t *)right;
 }
 
+static int pass(size_t begin, size_t end, void *ctx, void *acc, bool last)
+{
+    (void)ctx;
+    (void)last;
+    *(size_t *)acc += end - begin;
+    return 0;
+}
+
+static int falling(const void *a, const void *b, void *ctx)
+{
+    (void)ctx;
+    return *(const int *)b - *(const int *)a;
+}
+
 static int nothing(void *arg)
 {
     (void)arg;
@@ -209,6 +223,26 @@ static void use_custom(void)
     skua_close(ex);
 }
 
+/* What cannot be done for want of memory has changed nothing. */
+static void use_scan_and_sort(skua_executor *ex)
+{
+    for (int reproducible = 0; reproducible < 2; reproducible++) {
+        size_t total = 7;
+        const skua_loop o = { .reproducible = reproducible != 0, .grain = 1 };
+        const skua_status status =
+            skua_scan(ex, 0, 1000, pass, join, NULL, &total, sizeof total, &o);
+        check(status);
+        assert_int_equal(total, status == SKUA_OK ? 1007 : 7);
+    }
+    int x[5000];
+    for (int i = 0; i < 5000; i++)
+        x[i] = i;
+    const skua_status status = skua_sort(ex, x, 5000, sizeof *x, falling, NULL);
+    check(status);
+    for (int i = 0; i < 5000; i++)
+        assert_int_equal(x[i], status == SKUA_OK ? 4999 - i : i);
+}
+
 static int wait_inside(void *arg, void *result)
 {
     (void)result;
@@ -235,6 +269,7 @@ static void use_everything(int workers)
     use_inside(ex);
     use_loops(ex);
     use_imap(ex);
+    use_scan_and_sort(ex);
     use_tasks(ex);
     skua_close(ex);
     use_custom();

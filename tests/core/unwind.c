@@ -202,6 +202,81 @@ static int task_with_loops(void *arg, void *result)
     return 0;
 }
 
+static int pass_exits_at_500(size_t begin, size_t end, void *ctx, void *acc, bool last)
+{
+    (void)ctx;
+    *(size_t *)acc += end - begin;
+    return last && begin <= 500 && 500 < end ? exits(NULL, NULL) : 0;
+}
+
+static void scan_join_exits(void *left, const void *right, void *ctx)
+{
+    (void)left;
+    (void)right;
+    (void)ctx;
+    exits(NULL, NULL);
+}
+
+static int pass_counts(size_t begin, size_t end, void *ctx, void *acc, bool last)
+{
+    (void)ctx;
+    (void)last;
+    *(size_t *)acc += end - begin;
+    return 0;
+}
+
+static void add(void *left, const void *right, void *ctx)
+{
+    (void)ctx;
+    *(size_t *)left += *(const size_t *)right;
+}
+
+static int scans_fail_when_a_pass_or_join_exits(void *arg)
+{
+    const skua_loop how = { .grain = 10, .reproducible = true };
+    size_t sum = 3;
+    assert_status(skua_scan(arg, 0, 1000, pass_exits_at_500, add, NULL, &sum, sizeof sum, &how),
+                  SKUA_FAILED);
+    assert_exited(skua_last_error());
+    assert_status(
+        skua_scan(arg, 0, 1000, pass_counts, scan_join_exits, NULL, &sum, sizeof sum, &how),
+        SKUA_FAILED);
+    assert_exited(skua_last_error());
+    assert_int_equal(sum, 3);
+    assert_status(skua_scan(arg, 0, 1000, pass_counts, add, NULL, &sum, sizeof sum, &how), SKUA_OK);
+    assert_int_equal(sum, 1003);
+    return 0;
+}
+
+static int compare_or_exit(const void *a, const void *b, void *ctx)
+{
+    if (sk_sub_acq_rel((SK_ATOMIC(int) *)ctx, 1) == 1)
+        exits(NULL, NULL);
+    return *(const int *)a - *(const int *)b;
+}
+
+static int a_sort_fails_when_a_comparison_exits(void *arg)
+{
+    static int x[20000];
+    for (int until = 1; until < 200000; until *= 7) {
+        SK_ATOMIC(int) left;
+        sk_init(&left, until);
+        for (int i = 0; i < 20000; i++)
+            x[i] = i * 7919 % 20011;
+        assert_status(skua_sort(arg, x, 20000, sizeof *x, compare_or_exit, &left), SKUA_FAILED);
+        assert_exited(skua_last_error());
+    }
+    return 0;
+}
+
+static void a_scan_or_sort_fails_when_its_function_exits(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    assert_int_equal(skua_call(ex, scans_fail_when_a_pass_or_join_exits, ex), 0);
+    assert_int_equal(skua_call(ex, a_sort_fails_when_a_comparison_exits, ex), 0);
+    skua_close(ex);
+}
+
 /* The others wait at a barrier that can never be complete. */
 static int last_member_exits(int rank, int members, void *ctx)
 {
@@ -470,6 +545,7 @@ int main(int argc, char **argv)
         SKT_EACH(cleanup_handlers_run),
         SKT_EACH(a_task_that_waits_for_one_that_exits_goes_on),
         SKT_EACH(a_loop_fails_when_a_body_exits),
+        SKT_EACH(a_scan_or_sort_fails_when_its_function_exits),
         SKT_EACH(a_team_fails_when_a_member_exits),
         SKT_EACH(a_loop_inside_a_task_fails_when_a_body_exits),
         SKT_EACH(a_reduction_fails_when_a_function_of_it_exits),
