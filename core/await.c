@@ -2,9 +2,10 @@
  *
  * A worker that waits without a timeout for a task of its own pool which nobody has begun runs it
  * itself: it would be idle otherwise, and a pool of one worker could not go on. With a timeout it
- * does not, since the task might outlast it; and not when its stack runs low. It never runs any
- * other task: that could want a mutex which the waiting task holds. In all other cases it sleeps,
- * and a spare worker takes its core.
+ * does not, since the task might outlast it; and not when its stack runs low. Of a task that runs
+ * already it takes children and pieces of loops, without which that cannot end (leapfrogging). It
+ * never runs anything else: that could want a mutex which the waiting task holds. With nothing of
+ * the kind it sleeps, and a spare worker takes its core.
  *
  * Circles of waits are found by sched/circle.c. A wait without a timeout for the first of a set of
  * futures can be broken off: then it is told SKUA_DEADLOCK. */
@@ -35,12 +36,19 @@ skua_status sk_await_sleep(struct sk_wait *wait,
     return sleeps && !sk_load_acq(&wait->told) ? SKUA_OK : SKUA_DEADLOCK;
 }
 
-bool sk_future_try_run(skua_future *f)
+/* The calling thread's worker, if it may run what its own pool's future needs; else NULL. */
+static struct sk_worker *able_worker(const skua_future *f)
 {
     struct sk_worker *worker = sk_worker_self();
-    if (sk_state_phase(&f->state) != SK_PENDING || worker == NULL || f->executor == NULL ||
-        f->executor != worker->sched->owner || sk_guest_self(worker->sched) != NULL ||
-        sk_thread_stack_left() < STACK_RESERVE || !sk_state_begin(&f->state))
+    bool able = worker != NULL && f->executor != NULL && f->executor == worker->sched->owner &&
+                sk_guest_self(worker->sched) == NULL && sk_thread_stack_left() >= STACK_RESERVE;
+    return able ? worker : NULL;
+}
+
+bool sk_future_try_run(skua_future *f)
+{
+    if (sk_state_phase(&f->state) != SK_PENDING || able_worker(f) == NULL ||
+        !sk_state_begin(&f->state))
         return false;
     sk_future_run(f);
     return true;
@@ -79,8 +87,11 @@ skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
         return SKUA_SHUTDOWN;
     if (deadline_ns == SK_NO_DEADLINE && sk_future_try_run(f))
         return SKUA_OK;
+    struct sk_worker *helper = deadline_ns == SK_NO_DEADLINE ? able_worker(f) : NULL;
     while (!sk_state_done(&f->state)) {
-        if (sk_spin_turn(&spin, sk_join_spin))
+        if (helper != NULL && sk_join_help(helper, &f->span))
+            spin = (struct sk_spin){ 0, 0 };
+        else if (sk_spin_turn(&spin, sk_join_spin))
             break;
     }
     struct sk_wait wait = { .at = awaited, .set = f, .n = 1, .wake = wake };

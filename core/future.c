@@ -253,6 +253,7 @@ void sk_future_run(skua_future *f)
     struct sk_guest *role = sk_worker_act_as(NULL);
     struct sk_stint stint;
     sk_circle_begin(&stint, &f->awaited);
+    sk_join_span_begin(&f->span, sk_worker_self());
     if (f->time_limit > 0)
         f->deadline_ns = sk_deadline_ns(f->time_limit);
     sk_executor_event(f->executor, SK_EVENT_BEGUN);
@@ -261,6 +262,7 @@ void sk_future_run(skua_future *f)
                              (uintptr_t)f->result, 0, 0);
     enum sk_phase end = settle(f, code);
     sk_error_leave_call(kept);
+    sk_join_span_end(&f->span);
     sk_circle_end(&stint);
     sk_future_set_current(outer);
     sk_worker_act_as(role);

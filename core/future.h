@@ -13,6 +13,7 @@
 #include "core/state.h"
 #include "sched/circle.h"
 #include "sched/job.h"
+#include "sched/join.h"
 #include "skua/future.h"
 
 enum sk_future_kind {
@@ -41,6 +42,7 @@ struct skua_future {
     skua_status status;         /* how it ended */
     struct sk_failure *failure; /* NULL: it succeeded, or has no words of its own */
     struct sk_awaited awaited;  /* circle.c's */
+    struct sk_join_span span;   /* of the worker that runs it */
     /* written by users */
     SK_ATOMIC(bool) stop;   /* skua_stop was called */
     SK_ATOMIC(bool) taken;  /* its result was handed over; only with drop */

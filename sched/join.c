@@ -38,6 +38,23 @@ void sk_join_wait(struct sk_split *split, struct sk_split_entry *entry)
     }
 }
 
+/* Runs a child from inside what another worker runs, if there is one to be had. */
+static bool take_child(struct sk_split *self, struct sk_split_span *span)
+{
+    struct sk_split *thief = sk_load_acq(&span->split); /* S6 in split.c */
+    struct sk_split_entry *child = thief != NULL ? sk_split_steal(thief, span) : NULL;
+    if (child == NULL)
+        return false;
+    sk_split_run(self, thief, child);
+    return true;
+}
+
+bool sk_join_help(struct sk_worker *worker, struct sk_join_span *span)
+{
+    return take_child(&worker->split, &span->children) ||
+           sk_region_help_inside(worker, &span->children, span->outer);
+}
+
 int sk_join_slow(struct sk_worker *worker, uint32_t index)
 {
     struct sk_split *split = &worker->split;
@@ -52,14 +69,10 @@ int sk_join_slow(struct sk_worker *worker, uint32_t index)
     }
     struct sk_spin spin = { 0, 0 };
     while (sk_load_acq(&entry->state) != SK_SPLIT_DONE) { /* pairs with S3 in split.c */
-        struct sk_split *thief = sk_load_acq(&entry->thief);
-        struct sk_split_entry *child = thief != NULL ? sk_split_steal(thief, entry) : NULL;
-        if (child != NULL) {
-            sk_split_run(split, thief, child);
+        if (take_child(split, &entry->span))
             spin = (struct sk_spin){ 0, 0 };
-        } else if (sk_spin_turn(&spin, sk_join_spin)) {
+        else if (sk_spin_turn(&spin, sk_join_spin))
             sleep_until_done(split, entry);
-        }
     }
     int result = entry->result;
     void *left = entry->context;

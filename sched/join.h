@@ -17,6 +17,27 @@ void sk_join_wait(struct sk_split *split, struct sk_split_entry *entry);
 /* Ends a child that is not simply the youngest private one. Returns what its fn returned. */
 int sk_join_slow(struct sk_worker *worker, uint32_t index);
 
+/* The time in which a worker runs something for whose end others wait. */
+struct sk_join_span {
+    struct sk_split_span children;
+    struct sk_region *outer; /* the innermost of its loops when it began */
+};
+
+static inline void sk_join_span_begin(struct sk_join_span *span, struct sk_worker *worker)
+{
+    span->outer = worker->regions.open;
+    sk_split_span_begin(&span->children, &worker->split);
+}
+
+static inline void sk_join_span_end(struct sk_join_span *span)
+{
+    sk_split_span_end(&span->children);
+}
+
+/* The calling worker waits for the end of a span of another worker of its scheduler: it does
+ * something from inside, a child or pieces of a loop. False if there is nothing. */
+bool sk_join_help(struct sk_worker *worker, struct sk_join_span *span);
+
 /* Lets fn(arg) run elsewhere. False if the worker has too many children: then it is up to the
  * caller. */
 static inline bool sk_join_spawn(struct sk_worker *worker, int (*fn)(void *arg), void *arg,

@@ -297,20 +297,15 @@ static bool participate_busy(struct sk_region *r, int own_seat, struct sk_worker
     return done;
 }
 
-/* Helps with one region of the chain. Where `only_in` is given, only while that region's worker
- * `seat` is in it: then whatever is open in its chain was begun inside that region. */
-static bool help_chain(struct sk_region_chain *chain, int own_seat, struct sk_worker *self,
-                       struct sk_region *only_in, int seat)
+/* Helps with one region of a chain, from `r` inwards, if inside(ctx) once it is in its gate. */
+static bool help_chain(struct sk_region *r, int own_seat, struct sk_worker *self,
+                       bool (*inside)(const void *ctx), const void *ctx)
 {
-    struct sk_region *r = sk_load_acq(&chain->first); /* C2: pairs with C1 */
-    for (; r != NULL; r = sk_load_acq(&r->inner)) {   /* C2 */
+    for (; r != NULL; r = sk_load_acq(&r->inner)) { /* C2 */
         if ((sk_load_rlx(&r->gate) & GATE_CLOSED) != 0 || !has_units(r) || !gate_enter(r))
             continue;
         bool fits = r->work.mode != SK_REGION_BLOCKS && !sk_load_rlx(&r->stop);
-        if (only_in != NULL)
-            fits = fits &&
-                   sk_load_acq(&only_in->sched->workers[seat]->mail) == ((uintptr_t)only_in | 1);
-        bool done = fits && participate_busy(r, own_seat, self);
+        bool done = fits && inside(ctx) && participate_busy(r, own_seat, self);
         gate_leave(r);
         if (done)
             return true;
@@ -318,11 +313,40 @@ static bool help_chain(struct sk_region_chain *chain, int own_seat, struct sk_wo
     return false;
 }
 
+static struct sk_region *first_of(struct sk_region_chain *chain)
+{
+    return sk_load_acq(&chain->first); /* C2: pairs with C1 */
+}
+
+static bool anywhere(const void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
 bool sk_region_help(struct sk_worker *worker, struct sk_region_chain *chain)
 {
-    if (sk_load_rlx(&chain->first) == NULL)
+    return help_chain(first_of(chain), worker->seat, worker, anywhere, NULL);
+}
+
+/* A region that is open while the span lasts, and lies deeper than those from before it, was opened
+ * in it. If it was opened after the span, its gate publishes that it has ended. */
+static bool span_lasts(const void *ctx)
+{
+    struct sk_split_span *span = (struct sk_split_span *)(uintptr_t)ctx;
+    return sk_load_acq(&span->split) != NULL;
+}
+
+bool sk_region_help_inside(struct sk_worker *worker, struct sk_split_span *span,
+                           struct sk_region *outer)
+{
+    struct sk_split *split = sk_load_acq(&span->split);
+    if (split == NULL)
         return false;
-    return help_chain(chain, worker->seat, worker, NULL, 0);
+    struct sk_worker *other = SK_CONTAINER_OF(split, struct sk_worker, split);
+    struct sk_region *first =
+        outer != NULL ? sk_load_acq(&outer->inner) : first_of(&other->regions); /* C2 */
+    return help_chain(first, worker->seat, worker, span_lasts, span);
 }
 
 /* ---- the caller ------------------------------------------------------------------------------ */
@@ -354,9 +378,22 @@ static void sleep_for(struct sk_region *r, int seat, bool sure)
     }
 }
 
+/* Whether a seat's worker is in a region: then whatever is open in its chain was begun in there. */
+struct presence {
+    struct sk_region *region;
+    SK_ATOMIC(uintptr_t) * mail;
+};
+
+static bool is_present(const void *ctx)
+{
+    const struct presence *p = ctx;
+    return sk_load_acq(p->mail) == ((uintptr_t)p->region | 1);
+}
+
 static void wait_for_seat(struct sk_region *r, int own_seat, int seat, struct sk_worker *self)
 {
     struct sk_worker *worker = r->sched->workers[seat];
+    const struct presence presence = { r, &worker->mail };
     struct sk_spin spin = { 0, 0 };
     while (still_in(r, seat)) {
         uintptr_t posted = (uintptr_t)r;
@@ -365,7 +402,7 @@ static void wait_for_seat(struct sk_region *r, int own_seat, int seat, struct sk
                             sk_load_rlx(&worker->state) != SK_WORKER_BUSY;
         if (!begun && !waits_for_it && sk_cas_rlx(&worker->mail, &posted, 0))
             return; /* relaxed: the worker has seen nothing of it */
-        if (begun && help_chain(&worker->regions, own_seat, self, r, seat))
+        if (begun && help_chain(first_of(&worker->regions), own_seat, self, is_present, &presence))
             spin = (struct sk_spin){ 0, 0 };
         else if (sk_spin_turn(&spin, sk_join_spin))
             sleep_for(r, seat, begun);

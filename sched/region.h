@@ -57,4 +57,10 @@ void sk_region_answer(struct sk_worker *worker);
 /* A worker with nothing to do helps with any open region of `chain`. False if there was nothing. */
 bool sk_region_help(struct sk_worker *worker, struct sk_region_chain *chain);
 
+/* The same for loops that another worker has opened in a span, inside of `outer` or, where that is
+ * NULL, of none. */
+struct sk_split_span;
+bool sk_region_help_inside(struct sk_worker *worker, struct sk_split_span *span,
+                           struct sk_region *outer);
+
 #endif

@@ -15,12 +15,18 @@
  * Children may be synced in any order: one that is not the youngest becomes a hole (fn == NULL)
  * that is popped when it comes to lie on top. Thieves who claim a hole mark it DONE.
  *
- * Leapfrogging (Wagner and Calder, 1993): who waits for entry e takes only children spawned inside
- * e. The thief T that runs e had base entries when it began, so those at or above base belong to e
- * as long as T is in e. The word's tag makes that exact: T adds one to its own tag before it marks
- * e DONE. A waiter reads T's word, then sees e not DONE, then swaps. If T left e after the waiter
- * read the word, the tag has changed and the swap fails; if T had added to the tag before, every
- * child of e was synced, so the word it read shares nothing at or above base.
+ * Leapfrogging (Wagner and Calder, 1993): who waits for something that worker T runs takes only
+ * children spawned inside. T had base entries when it began, so those at or above base belong to it
+ * as long as it lasts. The word's tag, raised by each publish, makes that exact:
+ *
+ *   waiter: F1 read the word                  T: E1 the span ends, all its children synced
+ *           F2 has the span ended? then leave    E2 publish others: tag + 1
+ *           F3 swap
+ *
+ * A word that shares entries does not come back without a publish. So if F3 succeeds, what it takes
+ * was shared at F1, and no publish came in between. If F1 reads a word of E2 or later, F2 sees E1.
+ * Else the entry was shared before E1, and if it lies at or above base it was spawned in the span:
+ * then it is still to be synced, and so the span has not ended.
  *
  * Causes. A thief must know which task a child is a part of, but to write that down would cost each
  * spawn a store, and most children are never taken. So the owner keeps one cause, that of what it
@@ -109,7 +115,7 @@ bool sk_split_publish(struct sk_split *split)
     sk_split_mark(split, value);
     uint64_t word = sk_load_rlx(&split->shared);
     /* S1: publishes the entries; pairs with S2. seq_cst: a notifier may look for sleepers next. */
-    while (!sk_cas_sc(&split->shared, &word, word_with(word, tail_of(word), value))) {
+    while (!sk_cas_sc(&split->shared, &word, word_with(word, tail_of(word), value) + TAG_ONE)) {
     }
     set_split(split, value);
     return true;
@@ -171,11 +177,11 @@ void sk_split_remove(struct sk_split *split, uint32_t index)
     set_split(split, split->split);
 }
 
-struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_entry *within)
+struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_span *within)
 {
     uint64_t word = sk_load_sc(&victim->shared); /* S2: pairs with S1; seq_cst for the last look */
     uint32_t tail = tail_of(word);
-    if (within != NULL && (sk_load_acq(&within->state) == SK_SPLIT_DONE || tail < within->base))
+    if (within != NULL && (sk_load_acq(&within->split) != victim || tail < within->base)) /* S6 */
         return NULL;
     if (tail >= split_of(word)) {
         if (sk_load_rlx(&victim->asked) == 0)
@@ -192,18 +198,16 @@ void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_spli
 {
     int (*fn)(void *arg) = entry->fn;
     if (fn != NULL) {
-        entry->base = self->head;
         struct sk_stint stint;
         sk_circle_begin(&stint, &entry->awaited);
-        sk_store_rel(&entry->thief, self); /* S5: publishes base; pairs with the waiter's load */
+        sk_split_span_begin(&entry->span, self);
         void *cause = entry->context;
         entry->context = NULL;
         entry->result = victim->class == NULL
                             ? fn(entry->arg)
                             : victim->class->run(fn, entry->arg, cause, &entry->context);
+        sk_split_span_end(&entry->span);
         sk_circle_end(&stint);
-        sk_add_acq_rel(&self->shared, TAG_ONE); /* see leapfrogging, above */
-        sk_store_rlx(&entry->thief, NULL);
     }
     sk_store_sc(&entry->state, SK_SPLIT_DONE); /* S3: publishes result; pairs with S4; then N2 */
     sk_park_notify(&victim->joined, 1);

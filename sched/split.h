@@ -31,15 +31,21 @@ enum sk_split_state {
     SK_SPLIT_DONE
 };
 
+/* The time in which a worker runs something, for who waits for its end and takes children that were
+ * spawned inside. */
+struct sk_split_span {
+    SK_ATOMIC(struct sk_split *) split; /* the worker's, while it lasts; else NULL */
+    uint32_t base;                      /* its head when it began; written before split */
+};
+
 /* One child. The memory is the deque's own and is never freed while thieves live. */
 struct sk_split_entry {
     SK_CACHE_ALIGNED int (*fn)(void *arg); /* written by the owner; NULL: a hole, already synced */
     void *arg;                             /* written by the owner */
     /* written by the thief */
-    SK_ATOMIC(uint32_t) state;          /* enum sk_split_state; DONE is the thief's last word */
-    int result;                         /* what fn returned, before DONE */
-    SK_ATOMIC(struct sk_split *) thief; /* who runs it, once it is known */
-    uint32_t base;                      /* the thief's head when it began; before thief is set */
+    SK_ATOMIC(uint32_t) state; /* enum sk_split_state; DONE is the thief's last word */
+    int result;                /* what fn returned, before DONE */
+    struct sk_split_span span; /* the thief's */
     /* Written by the owner before the child is shared: what it is a part of, see
      * sk_split_set_cause. The thief takes it, and leaves what comes with the result: a block for
      * sk_free(), or NULL. */
@@ -117,8 +123,20 @@ bool sk_split_reclaim(struct sk_split *split, uint32_t index);
 void sk_split_remove(struct sk_split *split, uint32_t index);
 
 /* Any thread: claims the oldest shared child, or NULL. Where `within` is given, only a child that
- * was spawned inside that entry, which the victim is running as a thief. */
-struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_entry *within);
+ * was spawned in that span of the victim's. */
+struct sk_split_entry *sk_split_steal(struct sk_split *victim, struct sk_split_span *within);
+
+/* Around the running of something whose waiters may take children from inside. The worker's own. */
+static inline void sk_split_span_begin(struct sk_split_span *span, struct sk_split *self)
+{
+    span->base = self->head;
+    sk_store_rel(&span->split, self); /* S5: publishes base; pairs with S6 */
+}
+
+static inline void sk_split_span_end(struct sk_split_span *span)
+{
+    sk_store_rlx(&span->split, NULL); /* relaxed: S1 publishes it with what is shared later */
+}
 
 /* The thief runs what it has claimed from victim, and tells the victim. */
 void sk_split_run(struct sk_split *self, struct sk_split *victim, struct sk_split_entry *entry);

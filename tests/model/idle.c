@@ -105,6 +105,15 @@ bool sk_region_help(struct sk_worker *worker, struct sk_region_chain *chain)
     return false;
 }
 
+bool sk_region_help_inside(struct sk_worker *worker, struct sk_split_span *span,
+                           struct sk_region *outer)
+{
+    (void)worker;
+    (void)span;
+    (void)outer;
+    return false;
+}
+
 bool sk_spare_rest(struct sk_worker *worker)
 {
     (void)worker;

@@ -66,6 +66,16 @@ MODEL_UNCHECKED void sk_circle_leave(struct sk_wait *wait)
     (void)wait;
 }
 
+/* Nor loops. */
+MODEL_UNCHECKED bool sk_region_help_inside(struct sk_worker *worker, struct sk_split_span *span,
+                                           struct sk_region *outer)
+{
+    (void)worker;
+    (void)span;
+    (void)outer;
+    return false;
+}
+
 static struct sk_worker *self(void)
 {
     return &workers[model_self()];

@@ -188,7 +188,7 @@ static void a_stolen_child_tells_its_result(void **state)
     sk_split_run(&thief, &owner, entry);
     assert_int_equal(sk_load_acq(&entry->state), SK_SPLIT_DONE);
     assert_int_equal(entry->result, 100);
-    assert_null(sk_load_acq(&entry->thief));
+    assert_null(sk_load_acq(&entry->span.split));
     assert_int_equal(sync_child(&owner, 1), 101);
     assert_int_equal(sync_child(&owner, 0), 100);
     assert_unused(&owner);
@@ -348,16 +348,16 @@ static int spawn_inside(void *arg)
     push(&thief, 4);
     while (sk_split_publish(&thief)) {
     }
-    assert_int_equal(running->base, 2);
-    assert_null(sk_split_steal(&thief, running)); /* the oldest is no child of what runs */
+    assert_int_equal(running->span.base, 2);
+    assert_null(sk_split_steal(&thief, &running->span)); /* the oldest is no child of what runs */
     assert_ptr_equal(sk_split_steal(&thief, NULL), &thief.entries[0]);
-    assert_null(sk_split_steal(&thief, running));
+    assert_null(sk_split_steal(&thief, &running->span));
     assert_ptr_equal(sk_split_steal(&thief, NULL), &thief.entries[1]);
-    struct sk_split_entry *inner = sk_split_steal(&thief, running);
+    struct sk_split_entry *inner = sk_split_steal(&thief, &running->span);
     assert_ptr_equal(inner, &thief.entries[2]);
     sk_split_run(&other, &thief, inner);
     assert_int_equal(sync_child(&thief, 3), 104);
-    assert_null(sk_split_steal(&thief, running));
+    assert_null(sk_split_steal(&thief, &running->span));
     assert_int_equal(sync_child(&thief, 2), 103);
     return 7;
 }
@@ -379,7 +379,7 @@ static void stealing_within_an_entry_takes_only_its_descendants(void **state)
     /* What the thief shares later is no part of an entry that is done. */
     push(&thief, 5);
     assert_true(sk_split_publish(&thief));
-    assert_null(sk_split_steal(&thief, running));
+    assert_null(sk_split_steal(&thief, &running->span));
     assert_ptr_equal(sk_split_steal(&thief, NULL), &thief.entries[2]);
     end();
 }

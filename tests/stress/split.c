@@ -70,8 +70,8 @@ static int sync_child(uint32_t index)
         return fn(arg);
     }
     for (int turn = 0; sk_load_acq(&entry->state) != SK_SPLIT_DONE; turn++) {
-        struct sk_split *thief = sk_load_acq(&entry->thief);
-        struct sk_split_entry *within = thief != NULL ? sk_split_steal(thief, entry) : NULL;
+        struct sk_split *thief = sk_load_acq(&entry->span.split);
+        struct sk_split_entry *within = thief != NULL ? sk_split_steal(thief, &entry->span) : NULL;
         if (within != NULL)
             sk_split_run(self, thief, within);
         else if (turn % 8 == 7)
