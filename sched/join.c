@@ -51,7 +51,10 @@ static bool take_child(struct sk_split *self, struct sk_split_span *span)
 
 bool sk_join_help(struct sk_worker *worker, struct sk_join_span *span)
 {
-    return take_child(&worker->split, &span->children) ||
+    if (take_child(&worker->split, &span->children))
+        return true;
+    /* S6 in split.c: once it has begun, outer is set. */
+    return sk_load_acq(&span->children.split) != NULL &&
            sk_region_help_inside(worker, &span->children, span->outer);
 }
 
