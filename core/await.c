@@ -2,7 +2,8 @@
  *
  * A worker that waits without a timeout for a task of its own pool which nobody has begun runs it
  * itself: it would be idle otherwise, and a pool of one worker could not go on. With a timeout it
- * does not, since the task might outlast it; and not when its stack runs low. Of a task that runs
+ * does not, since the task might outlast it, unless no spare is left, so that nobody else could run
+ * it; and not when its stack runs low. Of a task that runs
  * already it takes children and pieces of loops, without which that cannot end (leapfrogging). It
  * never runs anything else: that could want a mutex which the waiting task holds. With nothing of
  * the kind it sleeps, and a spare worker takes its core.
@@ -14,6 +15,7 @@
 #include "base/spin.h"
 #include "base/thread.h"
 #include "sched/sched.h"
+#include "sched/spare.h"
 
 enum {
     STACK_RESERVE = 256 * 1024
@@ -76,6 +78,13 @@ static bool sleep_until_done(struct sk_wait *wait, int64_t deadline_ns)
     return sk_state_wait(&f->state, deadline_ns, &wait->told) || sk_load_acq(&wait->told);
 }
 
+/* Whether nobody would take the core of the calling worker if it slept. */
+static bool no_spare_left(void)
+{
+    struct sk_worker *worker = sk_worker_self();
+    return worker != NULL && sk_spare_exhausted(worker->sched);
+}
+
 skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
 {
     struct sk_spin spin = { 0, 0 };
@@ -85,7 +94,7 @@ skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
         return SKUA_TIMEOUT;
     if (f->fork_count != sk_thread_fork_count())
         return SKUA_SHUTDOWN;
-    if (deadline_ns == SK_NO_DEADLINE && sk_future_try_run(f))
+    if ((deadline_ns == SK_NO_DEADLINE || no_spare_left()) && sk_future_try_run(f))
         return SKUA_OK;
     struct sk_worker *helper = deadline_ns == SK_NO_DEADLINE ? able_worker(f) : NULL;
     while (!sk_state_done(&f->state)) {

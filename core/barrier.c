@@ -71,8 +71,11 @@ static skua_status status_of(uint32_t word)
     return (word & FAILED) != 0 ? SKUA_FAILED : SKUA_DEADLOCK;
 }
 
-static void sleep_until_over(struct sk_barrier *barrier, uint32_t round, uint32_t *word)
+static void sleep_until_over(struct sk_barrier *barrier, uint32_t round, uint32_t *word,
+                             const struct sk_awaited *others)
 {
+    struct sk_wait wait;
+    sk_circle_enter_one(&wait, others);
     sk_worker_block_begin();
     while (!is_over(barrier, round, word)) {
         if ((*word & SLEEPERS) != 0 ||
@@ -80,9 +83,10 @@ static void sleep_until_over(struct sk_barrier *barrier, uint32_t round, uint32_
             sk_futex_wait(&barrier->word, *word | SLEEPERS, SK_NO_DEADLINE);
     }
     sk_worker_block_end();
+    sk_circle_leave(&wait);
 }
 
-skua_status sk_barrier_wait(struct sk_barrier *barrier)
+skua_status sk_barrier_wait(struct sk_barrier *barrier, const struct sk_awaited *others)
 {
     uint32_t word = sk_load_acq(&barrier->word); /* W1: pairs with L1 */
     uint32_t round = round_of(word);             /* no other: it cannot end without this member */
@@ -99,7 +103,7 @@ skua_status sk_barrier_wait(struct sk_barrier *barrier)
     struct sk_spin spin = { 0, 0 };
     while (!is_over(barrier, round, &word)) {
         if (sk_spin_turn(&spin, sk_join_spin))
-            sleep_until_over(barrier, round, &word);
+            sleep_until_over(barrier, round, &word, others);
     }
     return round_of(word) != round ? SKUA_OK : status_of(word);
 }

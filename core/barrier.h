@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "sched/circle.h"
 #include "skua/error.h"
 
 struct sk_barrier {
@@ -19,9 +20,10 @@ struct sk_barrier {
 
 void sk_barrier_init(struct sk_barrier *barrier, uint32_t members);
 
-/* A member waits for all others. SKUA_OK; if one has left, so that the round can never be
+/* A member waits for all others; `others` is what those run who have not come yet, for circle.c.
+ * SKUA_OK; if one has left, so that the round can never be
  * complete, SKUA_FAILED or SKUA_DEADLOCK, as the first that left had failed or not. */
-skua_status sk_barrier_wait(struct sk_barrier *barrier);
+skua_status sk_barrier_wait(struct sk_barrier *barrier, const struct sk_awaited *others);
 
 /* A member will not come any more. Once a member. */
 void sk_barrier_leave(struct sk_barrier *barrier, bool failed);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/await.h"
 #include "core/error.h"
 #include "core/executor.h"
 #include "core/future.h"
@@ -33,7 +34,12 @@ static skua_future *custom_submit(skua_executor *ex, const skua_task *task)
         return sk_future_refused(SKUA_NO_MEMORY,
                                  "skua_submit: no memory for a task of %zu + %zu bytes",
                                  task->arg_size, task->result_size);
+    /* It may run tasks here, whose words and wishes are not those of the task that submits. */
+    struct sk_words *words = sk_error_begin_call();
+    skua_future *before = sk_future_set_current(NULL);
     custom->ops.submit(custom->self, kept, f);
+    sk_future_set_current(before);
+    sk_error_leave_call(words);
     return f;
 }
 
@@ -133,6 +139,29 @@ static bool claim(skua_future *f)
 {
     sk_state_begin(&f->state); /* or it runs already */
     return sk_state_phase(&f->state) == SK_RUNNING && !sk_xchg_acq_rel(&f->set, true);
+}
+
+bool skua_run_task(skua_future *f)
+{
+    static const char what[] = "skua_run_task";
+    if (check_bare(f, what) != SKUA_OK)
+        return false;
+    if (f->fn == NULL) {
+        sk_error_set(SKUA_INVALID, "%s: the future of skua_future_new() has no task", what);
+        return false;
+    }
+    bool begun = sk_state_begin(&f->state);
+    if (begun && sk_xchg_acq_rel(&f->set, true))
+        begun = false; /* another thread is just ending it */
+    if (!begun) {
+        if (!skua_cancelled(f))
+            error_state(f, what);
+        return false;
+    }
+    skua_retain(f); /* a callback may release the caller's reference */
+    sk_future_run(f);
+    skua_release(f);
+    return true;
 }
 
 static void end(skua_future *f)

@@ -191,6 +191,7 @@ struct sk_words *sk_error_put_aside(void)
     bool keep = mine.said != 0 || skua_last_error()->status != SKUA_OK;
     struct sk_words *aside = keep ? copy_mine() : NULL;
     forget_said();
+    mine.last.error = empty_error(SKUA_OK);
     return aside;
 }
 
@@ -242,7 +243,7 @@ void sk_error_end_call(struct sk_failure *failure, skua_status status, int code,
     if (mine.said != 0) {
         memcpy(failure->message, mine.text, sizeof failure->message);
         failure->error.where = mine.where;
-    } else if (mine.last_is_new) {
+    } else if (mine.last_is_new && (int)mine.last.error.status == code) { /* passed on */
         memcpy(failure->message, mine.last.message, sizeof failure->message);
         snprintf(failure->where, sizeof failure->where, "%s", mine.last.error.where);
         failure->error.where = failure->where;

@@ -54,7 +54,8 @@ void sk_error_unpack(struct sk_words *packed);
 const int *sk_error_said(void);
 
 /* Between the two, after it returned code != 0: fills *failure with status, code, worker and
- * words: those of skua_fail(), else those of a skua call that failed in it, else an account of the
+ * words: those of skua_fail(), else those of the last skua call that failed in it, if code is that
+ * call's status, passed on; else an account of the
  * code. */
 void sk_error_end_call(struct sk_failure *failure, skua_status status, int code, const char *what);
 

@@ -31,6 +31,9 @@ struct sk_sched *sk_executor_sched(const skua_executor *ex);
  * with `what`. */
 skua_status sk_executor_check(const skua_executor *ex, const char *what);
 
+/* Why the pool is broken, once it is. */
+const skua_error *sk_executor_init_error(const skua_executor *ex);
+
 /* Whether the calling thread works for the pool: as a worker, in a loop, or in a callback of a
  * future that it cancelled. */
 bool sk_executor_is_inside(const skua_executor *ex);
@@ -43,6 +46,12 @@ bool sk_executor_is_bounded(const skua_executor *ex);
 bool sk_executor_killed(const skua_executor *ex);
 void sk_executor_hold_memory(skua_executor *ex);
 void sk_executor_free_memory(skua_executor *ex);
+
+/* Counts one more pending future of a pool that bounds them; from outside it waits for room
+ * until the deadline, and returns false if there was none. Leaving undoes it, where no future
+ * came of it. */
+bool sk_executor_enter_room(skua_executor *ex, int64_t deadline_ns);
+void sk_executor_leave_room(skua_executor *ex);
 
 /* Submits a job that holds so many tasks; false after a shutdown, unless inner: see sched.h. */
 bool sk_executor_submit(skua_executor *ex, struct sk_job *job, enum sk_lane lane, int node,

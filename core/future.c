@@ -247,26 +247,35 @@ static enum sk_event end_event(const skua_future *f, enum sk_phase end)
                                   : SK_EVENT_FAILED;
 }
 
+static void count(const skua_future *f, enum sk_event event)
+{
+    if (f->executor != NULL)
+        sk_executor_event(f->executor, event);
+}
+
 void sk_future_run(skua_future *f)
 {
+    struct sk_worker *worker = sk_worker_self(); /* NULL: an executor of the user's own runs it */
     skua_future *outer = sk_future_set_current(f);
     struct sk_guest *role = sk_worker_act_as(NULL);
     struct sk_stint stint;
     sk_circle_begin(&stint, &f->awaited);
-    sk_join_span_begin(&f->span, sk_worker_self());
+    if (worker != NULL)
+        sk_join_span_begin(&f->span, worker);
     if (f->time_limit > 0)
         f->deadline_ns = sk_deadline_ns(f->time_limit);
-    sk_executor_event(f->executor, SK_EVENT_BEGUN);
+    count(f, SK_EVENT_BEGUN);
     struct sk_words *kept = sk_error_begin_call();
     int code = sk_error_call(called(f), (sk_guard_fn *)f->fn, (uintptr_t)f->arg,
                              (uintptr_t)f->result, 0, 0);
     enum sk_phase end = settle(f, code);
     sk_error_leave_call(kept);
-    sk_join_span_end(&f->span);
+    if (worker != NULL)
+        sk_join_span_end(&f->span);
     sk_circle_end(&stint);
     sk_future_set_current(outer);
     sk_worker_act_as(role);
-    sk_executor_event(f->executor, end_event(f, end)); /* who waited finds it counted */
+    count(f, end_event(f, end)); /* who waited finds it counted */
     sk_state_finish(&f->state, end);
     sk_state_call(&f->state, f);
 }
@@ -301,8 +310,12 @@ void sk_future_refuse(skua_future *f, skua_status status)
     if (!sk_state_begin(&f->state))
         return;
     f->status = status;
-    if (f->name != NULL)
+    if (status == SKUA_BROKEN_THREAD_POOL)
+        f->failure = sk_error_clone(sk_executor_init_error(f->executor), status);
+    else if (f->name != NULL)
         f->failure = failure_open(f, status);
+    if (f->failure != NULL)
+        f->failure->error.task = name_of(f);
     sk_executor_event(f->executor, SK_EVENT_BEGUN);
     sk_executor_event(f->executor, SK_EVENT_FAILED);
     sk_state_finish(&f->state, SK_FINISHED);

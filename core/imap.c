@@ -5,7 +5,8 @@
  * Each item is a task with a future. In a pool several can lie in one job (a batch), which saves
  * queue operations and nothing else: they begin, fail and are cancelled one by one. The pool counts
  * a batch as one job that ends with its last item. Where a pool bounds its pending tasks, and in
- * executors of other kinds, items are submitted one by one. */
+ * executors of other kinds, items are submitted one by one; the bound is waited for only where
+ * there is nothing else to wait for, and no longer than the iterator's deadline. */
 #include "core/imap.h"
 
 #include <string.h>
@@ -30,7 +31,6 @@ struct imap {
     skua_future **window; /* item i at i % room, for given <= i < begun */
     size_t room;          /* a power of two */
     skua_future *last;    /* handed out, and released at the next call */
-    bool quiet;           /* failures of items that were not handed out are nobody's to read */
     bool ended;           /* no more is to be pulled */
     skua_status refused;  /* why */
     skua_status status;   /* why skua_next() gave NULL, before the end */
@@ -62,7 +62,7 @@ static void batch_discard(struct sk_job *job, skua_status why)
 
 static const struct sk_job_class batch_class = { batch_run, batch_discard };
 
-/* Submits items begun .. begun + n - 1, which are in the window. False: the pool takes none. */
+/* Submits the n items behind the begun ones in the window. False: the pool takes none. */
 static bool submit_batch(struct imap *imap, size_t n)
 {
     struct batch *batch = sk_alloc(sizeof *batch + n * sizeof(skua_future *));
@@ -85,20 +85,17 @@ static bool submit_batch(struct imap *imap, size_t n)
 
 /* ---- the window ------------------------------------------------------------------------------ */
 
-/* Room for n more items. */
-static bool make_room(struct imap *imap, size_t n)
+/* Room for one item more than the `used` ones from `given` on. */
+static bool make_room(struct imap *imap, size_t used)
 {
-    const size_t used = imap->begun - imap->given, old = imap->room > 0 ? imap->room : 1;
-    size_t room = old;
-    while (room - used < n)
-        room *= 2;
-    if (room == imap->room)
+    if (used < imap->room)
         return true;
+    size_t room = imap->room > 0 ? 2 * imap->room : 1;
     skua_future **window = sk_calloc(room, sizeof(skua_future *));
     if (window == NULL)
         return false;
-    for (size_t i = imap->given; i < imap->begun; i++)
-        window[i % room] = imap->window[i % old];
+    for (size_t i = imap->given; i < imap->given + used; i++)
+        window[i % room] = imap->window[i % imap->room];
     sk_free((void *)imap->window);
     imap->window = window;
     imap->room = room;
@@ -119,15 +116,12 @@ static bool pull(struct imap *imap, size_t i)
     return !imap->ended;
 }
 
-/* Up to n items as one job of a pool. */
-static void begin_chunk(struct imap *imap, size_t n)
+/* The next up to n items lie in the window behind the begun ones; returns how many. */
+static size_t pull_chunk(struct imap *imap, size_t n)
 {
     size_t got = 0;
-    if (sk_executor_check(imap->ex, "skua_imap") != SKUA_OK) {
-        end_early(imap);
-        return;
-    }
-    while (got < n && pull(imap, imap->begun + got)) {
+    while (got < n && make_room(imap, imap->begun - imap->given + got) &&
+           pull(imap, imap->begun + got)) {
         skua_future *f = sk_future_open(imap->ex, &imap->task);
         if (f == NULL) {
             sk_error_set(SKUA_NO_MEMORY, "skua_imap: no memory for an item of %zu + %zu bytes",
@@ -137,9 +131,22 @@ static void begin_chunk(struct imap *imap, size_t n)
         }
         imap->window[(imap->begun + got++) % imap->room] = f;
     }
-    if (got == 0 || submit_batch(imap, got)) {
+    return got;
+}
+
+/* Up to n items as one job of a pool. False if there were none, or the pool takes none. */
+static bool begin_chunk(struct imap *imap, size_t n)
+{
+    if (sk_executor_check(imap->ex, "skua_imap") != SKUA_OK) {
+        end_early(imap);
+        return false;
+    }
+    size_t got = pull_chunk(imap, n);
+    if (got == 0)
+        return false;
+    if (submit_batch(imap, got)) {
         imap->begun += got;
-        return;
+        return true;
     }
     for (size_t i = 0; i < got; i++) {
         skua_future *f = imap->window[(imap->begun + i) % imap->room];
@@ -147,40 +154,53 @@ static void begin_chunk(struct imap *imap, size_t n)
         skua_release(f);
     }
     end_early(imap);
+    return false;
 }
 
-static void begin_one(struct imap *imap)
+/* One item, in a pool that bounds its pending tasks. It waits for room until the deadline, which is
+ * none while there is an item to hand out. False if there was no item, no room, or a refusal. */
+static bool begin_in_room(struct imap *imap, int64_t deadline_ns)
 {
-    if (!pull(imap, imap->begun))
-        return;
+    if (!sk_executor_enter_room(imap->ex, imap->begun > imap->given ? 0 : deadline_ns))
+        return false;
+    if (begin_chunk(imap, 1))
+        return true;
+    sk_executor_leave_room(imap->ex);
+    return false;
+}
+
+/* One item, in an executor that is no pool. */
+static bool begin_one(struct imap *imap)
+{
+    if (!make_room(imap, imap->begun - imap->given) || !pull(imap, imap->begun))
+        return false;
     skua_future *f = skua_submit_task(imap->ex, &imap->task);
     if (f->kind != SK_FUTURE_REFUSED) {
         imap->window[imap->begun++ % imap->room] = f;
-        return;
+        return true;
     }
     skua_exception(f, 0); /* its words are for skua_iter_close() */
     skua_release(f);
     end_early(imap);
+    return false;
 }
 
 /* Begins items while there is room for a chunk, or for half of the window. */
-static void refill(struct imap *imap)
+static void refill(struct imap *imap, int64_t deadline_ns)
 {
-    bool one_by_one = !sk_executor_is_pool(imap->ex) || sk_executor_is_bounded(imap->ex);
-    size_t least = one_by_one ? 1 : imap->chunk;
-    if (least > (imap->ahead + 1) / 2)
-        least = (imap->ahead + 1) / 2;
-    while (!imap->ended) {
+    bool is_pool = sk_executor_is_pool(imap->ex);
+    bool one_by_one = !is_pool || sk_executor_is_bounded(imap->ex);
+    size_t chunk = one_by_one ? 1 : imap->chunk, half = imap->ahead - imap->ahead / 2;
+    size_t least = chunk < half ? chunk : half;
+    bool more = true;
+    while (more && !imap->ended) {
         size_t free_room = imap->ahead - (imap->begun - imap->given);
-        size_t n = free_room < imap->chunk ? free_room : imap->chunk;
-        if (one_by_one && n > 1)
-            n = 1;
-        if (free_room < least || !make_room(imap, n))
+        size_t n = free_room < chunk ? free_room : chunk;
+        if (free_room < least)
             return;
-        if (one_by_one)
-            begin_one(imap);
-        else
-            begin_chunk(imap, n);
+        more = !is_pool     ? begin_one(imap)
+               : one_by_one ? begin_in_room(imap, deadline_ns)
+                            : begin_chunk(imap, n);
     }
 }
 
@@ -192,10 +212,10 @@ static skua_future *imap_next(skua_iter *it, size_t *index)
     skua_release(imap->last);
     imap->last = NULL;
     imap->status = SKUA_OK;
-    refill(imap);
+    refill(imap, imap->deadline_ns);
     if (imap->given == imap->begun) {
-        if (!imap->ended) /* not even one item has room */
-            imap->refused = imap->status = SKUA_NO_MEMORY;
+        if (!imap->ended) /* not even one item has room, in the pool or in memory */
+            imap->status = sk_now_ns() >= imap->deadline_ns ? SKUA_TIMEOUT : SKUA_NO_MEMORY;
         return NULL;
     }
     skua_future *f = imap->window[imap->given % imap->room];
@@ -228,8 +248,7 @@ static skua_status imap_close(skua_iter *it)
         skua_cancel(imap->window[i % imap->room]);
     for (size_t i = imap->given; i < imap->begun; i++) {
         skua_future *f = imap->window[i % imap->room];
-        if (imap->quiet)
-            sk_store_rlx(&f->looked, true);
+        sk_store_rlx(&f->looked, true); /* it was not handed out: its failure is nobody's to read */
         skua_release(f);
     }
     skua_release(imap->last);
@@ -288,7 +307,7 @@ skua_iter *skua_imap(skua_executor *ex, skua_fn *fn,
     imap->ctx = ctx;
     imap->deadline_ns = deadline_ns;
     set_window(imap, o);
-    refill(imap);
+    refill(imap, 0);
     return &imap->base;
 }
 
@@ -319,7 +338,6 @@ skua_status sk_map_by_imap(skua_executor *ex, skua_fn *fn, const void *in, size_
     skua_iter *it = skua_imap(ex, fn, next_of_array, &array, in_size, out_size, &all, timeout);
     if (it == NULL)
         return skua_last_error()->status;
-    SK_CONTAINER_OF(it, struct imap, base)->quiet = true;
     skua_status status = SKUA_OK;
     skua_future *f;
     size_t i;

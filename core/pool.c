@@ -15,14 +15,18 @@
 
 struct pool {
     skua_executor base;
-    SK_ATOMIC(uint32_t) refs;     /* on the memory: the pool's own, and maps' that timed out */
-    struct sk_sched *sched;       /* constant */
-    size_t max_pending;           /* constant; 0: no limit */
-    struct sk_executor_link link; /* of the process's pools */
-    SK_ATOMIC(bool) killed;       /* skua_shutdown(SKUA_KILL) was called */
-    SK_ATOMIC(unsigned) cancels;  /* skua_shutdown(SKUA_CANCEL_FUTURES) was called so often */
-    SK_ATOMIC(size_t) pending;    /* futures not begun; counted only with max_pending */
-    struct sk_park room;          /* where submitters wait for it to fall */
+    SK_ATOMIC(uint32_t) refs; /* on the memory: the pool's own, and maps' that timed out */
+    struct sk_sched *sched;   /* constant */
+    size_t max_pending;       /* constant; 0: no limit */
+    int (*init)(void *arg);   /* constant; the user's */
+    void *init_arg;
+    struct sk_lock init_lock;
+    struct sk_failure init_failure; /* of the first that failed; under init_lock, then constant */
+    struct sk_executor_link link;   /* of the process's pools */
+    SK_ATOMIC(bool) killed;         /* skua_shutdown(SKUA_KILL) was called */
+    SK_ATOMIC(unsigned) cancels;    /* skua_shutdown(SKUA_CANCEL_FUTURES) was called so often */
+    SK_ATOMIC(size_t) pending;      /* futures not begun; counted only with max_pending */
+    struct sk_park room;            /* where submitters wait for it to fall */
     struct sk_team_turn team_turn;
     /* what befell tasks on threads that are no workers of the pool; the rest is in the workers */
     SK_CACHE_ALIGNED SK_ATOMIC(uint64_t) events[SK_NR_EVENTS];
@@ -93,8 +97,8 @@ static skua_status check(const struct pool *pool, const char *what)
         return sk_error_set(SKUA_SHUTDOWN, "%s: the pool %s was left behind by a fork()", what,
                             sched->name);
     if (sk_load_acq(&pool->sched->broken))
-        return sk_error_set(SKUA_BROKEN_THREAD_POOL, "%s: the pool %s is broken: its init failed",
-                            what, sched->name);
+        return sk_error_set(SKUA_BROKEN_THREAD_POOL, "%s: the pool %s is broken: %s", what,
+                            sched->name, pool->init_failure.message);
     return SKUA_OK;
 }
 
@@ -166,6 +170,25 @@ static skua_status start_error(int error)
                         strerror(-error));
 }
 
+/* Run first in each worker. Its first failure is there in whole before the pool is seen broken. */
+static int run_init(void *arg)
+{
+    struct pool *pool = arg;
+    struct sk_words *kept = sk_error_begin_call();
+    int code = sk_error_call("init", (sk_guard_fn *)pool->init, (uintptr_t)pool->init_arg, 0, 0, 0);
+    sk_lock_lock(&pool->init_lock);
+    if (code != 0 && pool->init_failure.error.status == SKUA_OK)
+        sk_error_end_call(&pool->init_failure, SKUA_BROKEN_THREAD_POOL, code, "init");
+    sk_lock_unlock(&pool->init_lock);
+    sk_error_leave_call(kept);
+    return code;
+}
+
+const skua_error *sk_executor_init_error(const skua_executor *ex)
+{
+    return &pool_of(ex)->init_failure.error;
+}
+
 skua_executor *skua_thread_pool(const skua_options *options)
 {
     static const skua_options usual = { 0 };
@@ -180,9 +203,16 @@ skua_executor *skua_thread_pool(const skua_options *options)
     pool->base.class = &pool_class;
     sk_init(&pool->refs, 1u);
     pool->max_pending = o->max_pending;
-    struct sk_sched_config config = {
-        o->workers, o->bind, o->name, o->init, o->init_arg, &pool->base, &sk_executor_children
-    };
+    pool->init = o->init;
+    pool->init_arg = o->init_arg;
+    sk_lock_init(&pool->init_lock, SK_RANK_LEAF);
+    struct sk_sched_config config = { o->workers,
+                                      o->bind,
+                                      o->name,
+                                      o->init != NULL ? run_init : NULL,
+                                      pool,
+                                      &pool->base,
+                                      &sk_executor_children };
     int error = sk_sched_start(&pool->sched, &config);
     if (error != 0) {
         sk_free(pool);
@@ -281,27 +311,34 @@ static skua_status pool_stats(skua_executor *ex, skua_stats *stats)
 
 /* ---- submitting ------------------------------------------------------------------------------ */
 
-/* Counts one more pending future; from outside it waits for room. */
-static void enter_room(struct pool *pool)
+bool sk_executor_enter_room(skua_executor *ex, int64_t deadline_ns)
 {
-    bool inside = is_inside(pool);
+    struct pool *pool = pool_of(ex);
+    bool inside = is_inside(pool), in_time = true;
     size_t pending = sk_load_rlx(&pool->pending);
     for (;;) {
         while (pending < pool->max_pending || inside) {
             if (sk_cas_rlx(&pool->pending, &pending, pending + 1))
-                return;
+                return true;
         }
+        if (!in_time || deadline_ns <= 0)
+            return false;
         uint32_t token = sk_park_prepare(&pool->room);
         if (sk_load_sc(&pool->pending) < pool->max_pending || sk_load_sc(&pool->sched->shutdown)) {
             sk_park_cancel(&pool->room);
             inside = sk_load_sc(&pool->sched->shutdown); /* then the submission is refused */
         } else {
             sk_worker_block_begin();
-            sk_park_wait(&pool->room, token, SK_NO_DEADLINE);
+            in_time = sk_park_wait(&pool->room, token, deadline_ns);
             sk_worker_block_end();
         }
         pending = sk_load_rlx(&pool->pending);
     }
+}
+
+void sk_executor_leave_room(skua_executor *ex)
+{
+    leave_room(pool_of(ex));
 }
 
 static enum sk_lane lane_of(skua_priority priority)
@@ -326,7 +363,7 @@ static skua_future *pool_submit(skua_executor *ex, const skua_task *task)
     if (SK_UNLIKELY(task->near_data != NULL))
         node = sk_topo_node_of(&pool->sched->topo, task->near_data);
     if (pool->max_pending != 0)
-        enter_room(pool);
+        sk_executor_enter_room(ex, SK_NO_DEADLINE);
     skua_retain(f); /* the queue's */
     if (sk_executor_submit(ex, &f->job, lane_of(task->priority), node, 1, false))
         return f;

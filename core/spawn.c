@@ -137,29 +137,25 @@ static void call_wait(struct call *call)
     }
 }
 
-/* A plain call but for the guard: what is said in it stays the caller's to pass on. */
-static int call_here(int (*fn)(void *arg), void *arg)
+static SK_NOINLINE int call_left(struct sk_call *call)
 {
-    struct sk_call call;
     struct sk_failure failure;
-    int result = sk_call_guarded(&call, (sk_guard_fn *)fn, (uintptr_t)arg, 0, 0, 0);
-    if (sk_call_returned(&call))
-        return result;
-    result = sk_error_left(&call, called);
+    int result = sk_error_left(call, called);
     sk_error_end_call(&failure, SKUA_FAILED, result, called);
     return sk_error_copy(&failure.error);
 }
 
-int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
+/* A plain call but for the guard: what is said in it stays the caller's to pass on. */
+static int call_here(int (*fn)(void *arg), void *arg)
 {
-    skua_status status = sk_executor_check(ex, "skua_call");
-    if (status != SKUA_OK)
-        return status;
-    if (fn == NULL)
-        return sk_error_set(SKUA_INVALID, "skua_call: the function is NULL");
-    struct sk_sched *sched = sk_executor_sched(ex);
-    if (sk_worker_is_of(sched))
-        return call_here(fn, arg);
+    struct sk_call call;
+    int result = sk_call_guarded(&call, (sk_guard_fn *)fn, (uintptr_t)arg, 0, 0, 0);
+    return sk_call_returned(&call) ? result : call_left(&call);
+}
+
+/* Not inlined, as call_left: calls may nest deep, and these have room for words in their frames. */
+static SK_NOINLINE int call_there(struct sk_sched *sched, int (*fn)(void *arg), void *arg)
+{
     struct sk_failure failure = { .error = { .status = SKUA_OK } };
     struct call call = { .job = { &call_job, NULL }, .fn = fn, .arg = arg, .failure = &failure };
     call.task = sk_future_current();
@@ -172,4 +168,15 @@ int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
     if (call.words != NULL)
         sk_error_unpack(call.words);
     return call.result;
+}
+
+int skua_call(skua_executor *ex, int (*fn)(void *arg), void *arg)
+{
+    skua_status status = sk_executor_check(ex, "skua_call");
+    if (status != SKUA_OK)
+        return status;
+    if (fn == NULL)
+        return sk_error_set(SKUA_INVALID, "skua_call: the function is NULL");
+    struct sk_sched *sched = sk_executor_sched(ex);
+    return sk_worker_is_of(sched) ? call_here(fn, arg) : call_there(sched, fn, arg);
 }

@@ -85,6 +85,7 @@ struct member {
     struct sk_job job;
     struct team *team;
     int rank;
+    struct sk_stint coming; /* on team->coming, or while it is at the barrier on nothing */
 };
 
 struct team {
@@ -102,6 +103,8 @@ struct team {
     SK_ATOMIC(int) refs;                        /* the caller and the jobs */
     SK_ATOMIC(int) why;                         /* a skua_status: why it was called off */
     struct sk_barrier barrier;
+    struct sk_awaited ended;  /* circle.c's: what all members run, for who waits for the end */
+    struct sk_awaited coming; /* what those run who are not at the barrier, for those who are */
     /* the failure with the lowest rank so far */
     struct sk_lock lock;
     int failed_rank; /* INT_MAX: none */
@@ -110,7 +113,7 @@ struct team {
 };
 
 /* Whose body the calling thread runs, innermost. */
-static SK_THREAD_LOCAL const struct member *current;
+static SK_THREAD_LOCAL struct member *current;
 
 /* ---- turns ----------------------------------------------------------------------------------- */
 
@@ -206,17 +209,22 @@ static void member_failed(const struct member *member, int code)
     sk_lock_unlock(&team->lock);
 }
 
-static void run_body(const struct member *member)
+static void run_body(struct member *member)
 {
     struct team *team = member->team;
-    const struct member *outer = current;
+    struct member *outer = current;
+    struct sk_stint stint;
     skua_future *before = sk_future_set_current(team->task);
     struct sk_words *kept = sk_error_begin_call();
     current = member;
+    sk_circle_begin(&stint, &team->ended);
+    sk_circle_begin(&member->coming, &team->coming);
     int code = sk_error_call("a team's member", (sk_guard_fn *)team->body, (uintptr_t)member->rank,
                              (uintptr_t)team->members, (uintptr_t)team->ctx, 0);
     if (SK_UNLIKELY(code != 0))
         member_failed(member, code);
+    sk_circle_end(&member->coming);
+    sk_circle_end(&stint);
     current = outer;
     sk_error_leave_call(kept);
     sk_future_set_current(before);
@@ -236,7 +244,7 @@ static void sleep_gathering(struct team *team, bool first)
 }
 
 /* What the worker of each member does. */
-static void take_part(const struct member *member)
+static void take_part(struct member *member)
 {
     struct team *team = member->team;
     int missing = sk_sub_acq_rel(&team->missing, 1); /* pairs with itself in the last one */
@@ -250,7 +258,7 @@ static void take_part(const struct member *member)
 
 static void job_run(struct sk_job *job)
 {
-    const struct member *member = SK_CONTAINER_OF(job, struct member, job);
+    struct member *member = SK_CONTAINER_OF(job, struct member, job);
     struct team *team = member->team;
     take_part(member);
     team_release(team);
@@ -282,7 +290,8 @@ static struct team *team_open(const struct team *wanted)
     sk_lock_init(&team->lock, SK_RANK_LEAF);
     team->failed_rank = INT_MAX;
     for (int rank = 0; rank < wanted->members; rank++)
-        team->member[rank] = (struct member){ { &member_job, NULL }, team, rank };
+        team->member[rank] =
+            (struct member){ .job = { &member_job, NULL }, .team = team, .rank = rank };
     return team;
 }
 
@@ -299,9 +308,12 @@ static void wait_for_end(struct team *team)
 {
     if (spin_past(team, RUNNING))
         return;
+    struct sk_wait wait;
+    sk_circle_enter_one(&wait, &team->ended);
     sk_worker_block_begin();
     sleep_past(team, RUNNING, SK_NO_DEADLINE);
     sk_worker_block_end();
+    sk_circle_leave(&wait);
 }
 
 static skua_status team_status(struct team *team)
@@ -381,7 +393,10 @@ skua_status skua_team_barrier(void)
         return sk_error_set(SKUA_INVALID_STATE,
                             "skua_team_barrier: the caller is not the body of a team's member");
     struct team *team = current->team;
-    skua_status status = sk_barrier_wait(&team->barrier);
+    struct sk_awaited nothing = { 0 };
+    current->coming.awaited = &nothing; /* the others do not wait for this member any more */
+    skua_status status = sk_barrier_wait(&team->barrier, &team->coming);
+    current->coming.awaited = &team->coming;
     if (SK_LIKELY(status == SKUA_OK))
         return SKUA_OK;
     if (status == SKUA_DEADLOCK)

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 {
     skua_executor *ex = skua_default();
     skua_future *fs[100];
-    size_t n = argc > 100 ? 100 : (size_t)argc - 1;
+    size_t n = argc > 1 && argc <= 101 ? (size_t)argc - 1 : 0;
     for (size_t i = 0; i < n; i++)
         fs[i] = skua_submit_task(ex, &(skua_task){ .fn = count_lines,
                                                    .arg = &argv[i + 1],

@@ -367,9 +367,15 @@ bool sk_sched_wait(struct sk_sched *sched, int64_t deadline_ns)
             sk_park_cancel(&sched->exited);
             in_time = false;
         } else {
+            struct sk_wait wait;
+            bool for_ever = deadline_ns == SK_NO_DEADLINE;
+            if (for_ever)
+                sk_circle_enter_one(&wait, &sched->ended);
             sk_worker_block_begin();
             in_time = sk_park_wait(&sched->exited, token, deadline_ns);
             sk_worker_block_end();
+            if (for_ever)
+                sk_circle_leave(&wait);
         }
     }
     return sk_load_sc(&sched->alive) == 0;

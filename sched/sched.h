@@ -76,6 +76,7 @@ struct sk_sched {
     SK_ATOMIC(bool) broken;                    /* an init failed: jobs are discarded, not run */
     SK_ATOMIC(uint32_t) gate;                  /* 1: the constants are set, workers may begin */
     SK_ATOMIC(int) alive;                      /* threads that have not left */
+    struct sk_awaited ended;                   /* circle.c's: what the workers run */
     struct sk_park exited;                     /* where shutdown waits for the last of them */
     SK_ATOMIC(int) nr_spares;                  /* entries of spares; never falls; under lock */
     SK_ATOMIC(struct sk_worker *) * spares;    /* [SK_SCHED_SPARES] */

@@ -95,6 +95,11 @@ bool sk_spare_retry(struct sk_sched *sched, int nr_waiting)
     return missing <= 0 || sched->nr_workers - missing > nr_waiting;
 }
 
+bool sk_spare_exhausted(struct sk_sched *sched)
+{
+    return sk_load_rlx(&sched->nr_standing_in) == SK_SCHED_SPARES; /* relaxed: a guess */
+}
+
 void sk_spare_return(struct sk_sched *sched)
 {
     sk_lock_lock(&sched->lock);

@@ -18,6 +18,9 @@ void sk_spare_return(struct sk_sched *sched);
  * fails, and all workers on duty are among `nr_waiting` that wait for another one to come. */
 bool sk_spare_retry(struct sk_sched *sched, int nr_waiting);
 
+/* Whether all spares there may be are on duty: a guess, which may be late. */
+bool sk_spare_exhausted(struct sk_sched *sched);
+
 /* A spare, before it looks for work: if it is one too many it sleeps until it is needed again.
  * False if the scheduler was drained meanwhile: it is to leave. */
 bool sk_spare_rest(struct sk_worker *worker);

@@ -34,10 +34,13 @@ const struct sk_spin_limits sk_join_spin = { 5000, 95000 };
 
 static void run_job(struct sk_worker *worker, struct sk_job *job)
 {
+    struct sk_stint stint;
+    sk_circle_begin(&stint, &worker->sched->ended);
     if (SK_UNLIKELY(sk_load_acq(&worker->sched->broken)))
         job->class->discard(job, SKUA_BROKEN_THREAD_POOL);
     else
         job->class->run(job);
+    sk_circle_end(&stint);
     /* Release: who counts the job as finished sees what it submitted; see sched.c. */
     sk_store_rel(&worker->stats.finished, sk_load_rlx(&worker->stats.finished) + 1);
 }
@@ -257,19 +260,6 @@ void sk_worker_take_seat(struct sk_worker *worker)
     sk_place_pin_self(&sched->topo, &sched->places[worker->seat]);
 }
 
-static bool run_init(struct sk_sched *sched)
-{
-    struct sk_call call;
-    char words[SK_GUARD_WORDS];
-    int code =
-        sk_call_guarded(&call, (sk_guard_fn *)sched->init, (uintptr_t)sched->init_arg, 0, 0, 0);
-    if (sk_call_returned(&call))
-        return code == 0;
-    sk_guard_words(&call.guard, "init", words, sizeof words);
-    sk_log(SKUA_LOG_WARNING, "skua: the pool %s is broken: %s", sched->name, words);
-    return false;
-}
-
 static void set_up(struct sk_worker *worker)
 {
     struct sk_sched *sched = worker->sched;
@@ -277,7 +267,7 @@ static void set_up(struct sk_worker *worker)
     sk_worker_take_seat(worker);
     if (sched->init != NULL) {
         sk_store_rlx(&worker->state, SK_WORKER_BUSY); /* it may run loops: none is to wait for it */
-        if (!run_init(sched))
+        if (sched->init(sched->init_arg) != 0)
             sk_store_sc(&sched->broken, true);
     }
     sk_store_rel(&worker->state, SK_WORKER_IDLE);

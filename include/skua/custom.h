@@ -3,7 +3,8 @@
  * Whatever takes a future, skua_wait() and skua_as_completed() too, takes them beside any others.
  *
  * A future made here is ended by its maker: skua_set_running_or_notify_cancel() before the work,
- * then skua_set_result() or skua_set_exception(). Until it runs anybody may cancel it.
+ * then skua_set_result() or skua_set_exception(); or skua_run_task(), for a task that was
+ * submitted. Until it runs anybody may cancel it.
  *
  * @code
  * #include <skua/skua.h>
@@ -12,15 +13,9 @@
  * // An executor that runs each task at once, in the thread that submits it.
  * static void run_at_once(void *self, const skua_task *task, skua_future *f)
  * {
- *     double result = 0;
  *     (void)self;
- *     if (!skua_set_running_or_notify_cancel(f))
- *         return;
- *     int code = task->fn(task->arg, &result);
- *     if (code == 0)
- *         skua_set_result(f, &result, task->result_size);
- *     else
- *         skua_set_exception(f, &(skua_error){ .code = code, .message = "the task failed" });
+ *     (void)task;
+ *     skua_run_task(f);
  * }
  *
  * static int half(void *arg, void *result)
@@ -59,7 +54,8 @@ SKUA_BEGIN_DECLS
 typedef struct skua_executor_ops {
     /** Takes a task, and sees to it that @p f ends: here, or later from another thread; then keep f
      * with skua_retain() until it is set. The task and its copied argument live as long as f, and
-     * make sense: fn is set, sizes fit. Not called after a shutdown. Required. */
+     * make sense: fn is set, sizes fit. Not begun after a shutdown, but one that another thread had
+     * begun may still come: end its future too, by skua_cancel() for instance. Required. */
     void (*submit)(void *self, const skua_task *task, skua_future *f);
     /** Ends it: flags and timeout as of skua_shutdown(), whose result it returns. Called at each
      * skua_shutdown(), and once with SKUA_WAIT and SKUA_FOREVER by skua_close(). With
@@ -71,7 +67,8 @@ typedef struct skua_executor_ops {
 
 /** Makes an executor. Any thread; does not block. skua_submit(), skua_map(), skua_imap(),
  * skua_shutdown() and skua_close() work on it; loops, calls, teams and skua_executor_stats() want a
- * thread pool. exit() does not wait for it.
+ * thread pool. skua_stop() and a time_limit reach tasks that are run by skua_run_task(). exit()
+ * does not wait for it.
  * @param ops what it does; copied.
  * @param self given to each function; yours, until skua_close() calls ops->free.
  * @return for skua_close(); NULL with SKUA_INVALID (no @p ops, no submit) or SKUA_NO_MEMORY. */
@@ -89,6 +86,14 @@ SKUA_API skua_future *skua_future_new(size_t result_size);
  * or a pool's own. */
 SKUA_API bool skua_set_running_or_notify_cancel(skua_future *f);
 
+/** Runs the task of a future in the calling thread and ends the future with its result or failure:
+ * as a pool does it, with the words of skua_fail(), skua_stopping(), the time_limit, and exceptions
+ * caught. Blocks while the task and the callbacks run. Any thread.
+ * @param f given to skua_executor_ops.submit.
+ * @return true: it ran, however it ended. False: it was cancelled, or with SKUA_INVALID_STATE it
+ * was begun or is done, with SKUA_INVALID it is NULL, a pool's own, or has no task. */
+SKUA_API bool skua_run_task(skua_future *f);
+
 /** Ends a future with a result: wakes those who wait and runs the callbacks, here. Any thread, also
  * of a future that was never set to run.
  * @param f of skua_future_new() or given to skua_executor_ops.submit.
@@ -100,7 +105,8 @@ SKUA_API skua_status skua_set_result(skua_future *f, const void *result, size_t 
 
 /** Ends a future with a failure. As skua_set_result() otherwise.
  * @param f the future.
- * @param error copied, with its strings; NULL ones are "". Status 0 stands for SKUA_FAILED.
+ * @param error copied, with its strings; NULL ones are "". Status 0 stands for SKUA_FAILED;
+ * give worker -1 where no worker had a part in it.
  * @return SKUA_OK; SKUA_INVALID_STATE; SKUA_NO_MEMORY, then it has not ended; SKUA_INVALID also for
  * a NULL @p error, an unknown status, and SKUA_TIMEOUT, SKUA_CANCELLED or SKUA_DEADLOCK, which are
  * no failures of a task. */

@@ -12,8 +12,11 @@
  * Timeouts are in seconds on the monotonic clock. 0, negative and NaN look and return;
  * SKUA_FOREVER, and whatever is too large to count, wait.
  *
- * Waiting inside a task never blocks its pool: the waiting worker runs the awaited task itself if
- * nobody has begun it, or else hands its core to another thread until it is done.
+ * Waiting inside a task does not block its pool: the waiting worker runs the awaited task itself if
+ * nobody has begun it (not with a timeout, which the task might outlast), or else works on what
+ * that task has to have done, or hands its core to another thread until it is done. A pool has up
+ * to 1024 such threads; beyond, a wait that would need one more is told SKUA_DEADLOCK, or runs the
+ * task in spite of its timeout.
  *
  * @code
  * #include <skua/skua.h>
@@ -88,8 +91,9 @@ SKUA_API bool skua_done(const skua_future *f);
  * @param timeout seconds.
  * @return SKUA_OK; the task's own end: SKUA_FAILED, SKUA_CANCELLED, SKUA_EXPIRED, or why it was
  * refused; SKUA_TIMEOUT; SKUA_INVALID (NULL, or a wrong size, at once); SKUA_INVALID_STATE where a
- * result with a drop was taken before; SKUA_DEADLOCK where a task waits for itself; SKUA_SHUTDOWN
- * in the child of a fork(), where the task's workers do not exist. */
+ * result with a drop was taken before; SKUA_DEADLOCK where this wait could never end, in a circle
+ * of waits, or because no thread is left; SKUA_SHUTDOWN in the child of a fork(), where the task's
+ * workers do not exist. */
 SKUA_API skua_status skua_result(skua_future *f, void *out, size_t size, double timeout);
 
 /** Waits until @p f is done and tells why it did not succeed. Any thread, also after the executor
@@ -104,10 +108,13 @@ SKUA_API const skua_error *skua_exception(skua_future *f, double timeout);
  * others run; in the thread that finished or cancelled f; at once, here, if f is done and no
  * callback of it is running. Those who wait for f are woken before. A callback that is left by a
  * C++ exception or pthread_exit() gives a line in the log, and the others run. Any thread; does not
- * wait. @param f the future. Inside @p fn it is not yours to release. @param fn what to call; it
- * may use all of skua, and may release the last reference. @param ctx given back to @p fn. @return
- * SKUA_OK; SKUA_INVALID (NULL); SKUA_NO_MEMORY; SKUA_SHUTDOWN in the child of a fork(), for a
- * future that was not done. */
+ * wait.
+ * @param f the future. The f that fn gets is borrowed; a reference that somebody holds elsewhere
+ * may be released in there, the last one too.
+ * @param fn what to call; it may use all of skua.
+ * @param ctx given back to fn.
+ * @return SKUA_OK; SKUA_INVALID (NULL); SKUA_NO_MEMORY; SKUA_SHUTDOWN in the child of a fork(), for
+ * a future that was not done. */
 SKUA_API skua_status skua_add_done_callback(skua_future *f, void (*fn)(skua_future *f, void *ctx),
                                             void *ctx);
 

@@ -56,9 +56,9 @@ typedef enum skua_when {
  * @param n how many; with 0, or only NULLs, it returns at once.
  * @param when for which of them.
  * @param timeout seconds; 0 only looks.
- * @return SKUA_OK; SKUA_TIMEOUT; SKUA_INVALID (unknown @p when, NULL array); SKUA_DEADLOCK where a
- * task waits for itself; SKUA_NO_MEMORY; SKUA_SHUTDOWN in the child of a fork(), for futures whose
- * workers do not exist there. */
+ * @return SKUA_OK; SKUA_TIMEOUT; SKUA_INVALID (unknown @p when, NULL array); SKUA_DEADLOCK where
+ * this wait could never end; SKUA_NO_MEMORY; SKUA_SHUTDOWN in the child of a fork(), for futures
+ * whose workers do not exist there. */
 SKUA_API skua_status skua_wait(skua_future *const fs[], size_t n, skua_when when, double timeout);
 
 /** Begins to hand out each of @p n futures as it gets done, those done already first, in array

@@ -85,6 +85,12 @@ static int part(void *arg)
     return 0;
 }
 
+static int part_as_task(void *arg, void *result)
+{
+    (void)result;
+    return part(arg);
+}
+
 static int for_body(size_t begin, size_t end, void *ctx)
 {
     for (size_t i = begin; i < end; i++)
@@ -188,6 +194,46 @@ static skua_status by_call_and_back(struct circle *c)
 {
     c->parts = 1;
     return skua_call(c->other, call_back, c);
+}
+
+static int member_waits(int rank, int members, void *ctx)
+{
+    (void)rank;
+    (void)members;
+    return part(ctx);
+}
+
+static skua_status by_team(struct circle *c)
+{
+    return skua_team(c->ex, c->parts, member_waits, c);
+}
+
+/* The others are told, leave, and so end the wait at the barrier. */
+static int first_is_at_barrier(int rank, int members, void *ctx)
+{
+    if (rank > 0)
+        return part(ctx);
+    return members == 1 || skua_team_barrier() == SKUA_DEADLOCK ? 0 : 1;
+}
+
+static skua_status by_barrier(struct circle *c)
+{
+    const int members = c->parts;
+    c->parts = members - 1;
+    return skua_team(c->ex, members, first_is_at_barrier, c);
+}
+
+/* The other pool does not end before its task, which waits for this one. */
+static skua_status by_shutdown(struct circle *c)
+{
+    skua_executor *pool = skt_pool_of(c->parts);
+    c->parts = 1;
+    skua_future *f = skua_submit(pool, part_as_task, c);
+    skt_latch_wait(&c->begun, 1);
+    const skua_status status = skua_shutdown(pool, SKUA_WAIT, SKUA_FOREVER);
+    skua_close(pool);
+    skua_release(f);
+    return status;
 }
 
 static int no_work(void *arg)
@@ -299,6 +345,21 @@ static void a_call_of_a_call_that_waits_for_the_first_task_is_told(void **state)
 static void a_child_that_waits_for_its_parents_task_is_told(void **state)
 {
     check_path(state, by_child, 1);
+}
+
+static void members_that_wait_for_the_teams_task_are_told(void **state)
+{
+    check_path(state, by_team, 0);
+}
+
+static void members_are_told_while_another_is_at_the_barrier(void **state)
+{
+    check_path(state, by_barrier, 0);
+}
+
+static void a_task_that_waits_for_who_shuts_its_pool_down_is_told(void **state)
+{
+    check_path(state, by_shutdown, 1);
 }
 
 /* Three tasks in two pools, each of which waits for the next: by a loop, a map and a call. */
@@ -476,6 +537,9 @@ int main(int argc, char **argv)
         SKT_EACH(a_call_that_waits_for_its_callers_task_is_told),
         SKT_EACH(a_call_of_a_call_that_waits_for_the_first_task_is_told),
         SKT_EACH(a_child_that_waits_for_its_parents_task_is_told),
+        SKT_EACH(members_that_wait_for_the_teams_task_are_told),
+        SKT_EACH(members_are_told_while_another_is_at_the_barrier),
+        SKT_EACH(a_task_that_waits_for_who_shuts_its_pool_down_is_told),
         SKT_EACH(a_circle_of_three_in_two_pools_is_told_to_at_least_one),
         SKT_EACH(who_waits_for_an_event_too_is_not_told),
         SKT_EACH(who_waits_with_a_timeout_gets_that),

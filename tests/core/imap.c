@@ -308,6 +308,46 @@ static void a_bound_on_pending_tasks_holds_for_it_too(void **state)
     skua_close(ex);
 }
 
+static void a_huge_window_takes_memory_for_its_items_alone(void **state)
+{
+    skua_executor *ex = skt_pool(state);
+    const skua_map_options all = { .chunk = SIZE_MAX, .ahead = SIZE_MAX };
+    struct numbers numbers = { .n = 50 };
+    skua_iter *it = squares_of(ex, &numbers, &all);
+    for (int i = 0; i < 50; i++)
+        check_next(it, &numbers);
+    assert_null(skua_next(it, NULL));
+    assert_status(skua_iter_close(it), SKUA_OK);
+    skua_close(ex);
+}
+
+static void a_full_pool_does_not_hold_it_beyond_its_timeout(void **state)
+{
+    skua_executor *ex =
+        skua_thread_pool(&(skua_options){ .workers = skt_workers(state), .max_pending = 1 });
+    struct skt_gate gate;
+    skt_gate_init(&gate);
+    for (int i = 1; i <= skt_workers(state); i++) {
+        skua_release(skua_submit(ex, skt_gate_task, &gate));
+        skt_latch_wait(&gate.began, i);
+    }
+    skua_future *filler = skua_submit(ex, skt_nothing, NULL);
+    struct numbers numbers = { .n = ENDLESS };
+    const double start = skt_now();
+    skua_iter *it =
+        skua_imap(ex, skt_square, next_number, &numbers, sizeof(int), sizeof(int), NULL, 0.05);
+    assert_non_null(it);
+    assert_null(skua_next(it, NULL));
+    assert_true(skt_now() - start < 0.05 + skt_wake_limit());
+    assert_int_equal(numbers.next, 0);
+    assert_status(skua_iter_close(it), SKUA_TIMEOUT);
+    skt_gate_open(&gate);
+    assert_status(skua_result(filler, NULL, 0, SKUA_FOREVER), SKUA_OK);
+    skua_release(filler);
+    skua_close(ex);
+    skt_gate_fini(&gate);
+}
+
 static int broken(void *arg)
 {
     (void)arg;
@@ -357,6 +397,8 @@ int main(int argc, char **argv)
         SKT_EACH(cancelled_by_a_shutdown_its_items_come_as_cancelled),
         SKT_EACH(it_works_inside_a_task_also_after_the_shutdown_began),
         SKT_EACH(a_bound_on_pending_tasks_holds_for_it_too),
+        SKT_EACH(a_huge_window_takes_memory_for_its_items_alone),
+        SKT_EACH(a_full_pool_does_not_hold_it_beyond_its_timeout),
         SKT_EACH(on_a_broken_pool_it_ends_with_its_status),
         SKT_EACH(arguments_that_make_no_sense_are_refused),
     };

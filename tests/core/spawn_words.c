@@ -159,12 +159,12 @@ static void a_skua_call_that_fails_in_a_child_is_told_too(void **state)
 {
     struct parent p = parent_of(steals(state), 1);
     p.fn = fail_by_a_call;
-    failing_init(&p.children[0], NULL, 9);
+    failing_init(&p.children[0], NULL, SKUA_INVALID); /* it passes the status on */
     skua_executor *ex = skt_pool(state);
     skua_future *f = skua_submit(ex, run_parent, &p);
     const skua_error *e = skua_exception(f, SKUA_FOREVER);
     assert_non_null(e);
-    assert_int_equal(e->code, 9);
+    assert_int_equal(e->code, SKUA_INVALID);
     assert_non_null(strstr(e->message, "skua_wait"));
     assert_true(p.last_error_is_told);
     skua_release(f);

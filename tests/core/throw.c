@@ -209,17 +209,16 @@ static void a_callback_that_throws_is_told_and_the_others_run(void **state)
 
 static void an_initializer_that_throws_breaks_the_pool(void **state)
 {
-    skt_log_start();
     skua_executor *ex =
         skua_thread_pool(&(skua_options){ .workers = skt_workers(state), .init = init_throws });
     assert_non_null(ex);
-    skua_future *f = skua_submit(ex, skt_nothing, NULL);
-    assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_BROKEN_THREAD_POOL);
-    skua_release(f);
+    for (int i = 0; i < 2; i++) { /* accepted before it broke, maybe, and refused after */
+        skua_future *f = skua_submit(ex, skt_nothing, NULL);
+        assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_BROKEN_THREAD_POOL);
+        assert_non_null(strstr(skua_exception(f, 0)->message, LUCK));
+        skua_release(f);
+    }
     skua_close(ex);
-    assert_int_equal(skt_log_lines(), skt_workers(state));
-    assert_true(skt_log_has(LUCK));
-    skt_log_stop();
 }
 
 /* --- children --- */

@@ -453,16 +453,16 @@ static int init_exits(void *arg)
 
 static void an_initializer_that_exits_breaks_the_pool(void **state)
 {
-    skt_log_start();
     skua_executor *ex =
         skua_thread_pool(&(skua_options){ .workers = skt_workers(state), .init = init_exits });
     assert_non_null(ex);
-    skua_future *f = skua_submit(ex, skt_nothing, NULL);
-    assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_BROKEN_THREAD_POOL);
-    skua_release(f);
+    for (int i = 0; i < 2; i++) { /* accepted before it broke, maybe, and refused after */
+        skua_future *f = skua_submit(ex, skt_nothing, NULL);
+        assert_status(skua_result(f, NULL, 0, SKUA_FOREVER), SKUA_BROKEN_THREAD_POOL);
+        assert_non_null(strstr(skua_exception(f, 0)->message, EXITED));
+        skua_release(f);
+    }
     skua_close(ex);
-    assert_true(skt_log_has(EXITED));
-    skt_log_stop();
 }
 
 static void drop_exits(void *result)
