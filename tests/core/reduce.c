@@ -196,7 +196,7 @@ static void check_bits(const float *x, size_t n, size_t grain)
 static void reproducible_sums_have_the_same_bits_for_any_number_of_workers(void **state)
 {
     (void)state;
-    const size_t n = (size_t)skt_rounds(2000003);
+    const size_t n = (size_t)skt_rounds(10000000);
     float *x = malloc(n * sizeof *x);
     assert_non_null(x);
     uint32_t seed = 42;

@@ -29,9 +29,9 @@ static void fib_is_right(void **state)
 {
     skua_executor *ex = skt_pool(state);
     for (int i = 0; i < 3; i++) {
-        struct fib f = { skt_slow_factor() > 1 ? 20 : 25, 0 };
+        struct fib f = { skt_slow_factor() > 1 ? 22 : 30, 0 };
         assert_int_equal(skua_call(ex, fib, &f), 0);
-        assert_int_equal(f.value, f.n == 25 ? 75025 : 6765);
+        assert_int_equal(f.value, f.n == 30 ? 832040 : 17711);
     }
     skua_close(ex);
 }
