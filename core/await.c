@@ -97,11 +97,16 @@ skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
     if ((deadline_ns == SK_NO_DEADLINE || no_spare_left()) && sk_future_try_run(f))
         return SKUA_OK;
     struct sk_worker *helper = deadline_ns == SK_NO_DEADLINE ? able_worker(f) : NULL;
+    bool sleepy = false; /* it helps once more before it sleeps: a yield may have brought work */
     while (!sk_state_done(&f->state)) {
-        if (helper != NULL && sk_join_help(helper, &f->span))
+        if (helper != NULL && sk_join_help(helper, &f->span)) {
             spin = (struct sk_spin){ 0, 0 };
-        else if (sk_spin_turn(&spin, sk_join_spin))
+            sleepy = false;
+        } else if (sleepy) {
             break;
+        } else {
+            sleepy = sk_spin_turn(&spin, sk_join_spin);
+        }
     }
     struct sk_wait wait = { .at = awaited, .set = f, .n = 1, .wake = wake };
     skua_status status = sk_await_sleep(&wait, sleep_until_done, deadline_ns);
