@@ -90,12 +90,12 @@ static bool make_room(struct imap *imap, size_t used)
 {
     if (used < imap->room)
         return true;
-    size_t room = imap->room > 0 ? 2 * imap->room : 1;
+    const size_t old = imap->room > 0 ? imap->room : 1, room = imap->room > 0 ? 2 * old : 1;
     skua_future **window = sk_calloc(room, sizeof(skua_future *));
     if (window == NULL)
         return false;
     for (size_t i = imap->given; i < imap->given + used; i++)
-        window[i % room] = imap->window[i % imap->room];
+        window[i % room] = imap->window[i % old];
     sk_free((void *)imap->window);
     imap->window = window;
     imap->room = room;

@@ -248,7 +248,7 @@ static bool map_wait(struct map *map, int64_t deadline_ns)
         if (sk_load_sc(&map->left) == 0) {
             sk_park_cancel(&map->done);
         } else {
-            struct sk_wait wait;
+            struct sk_wait wait = { 0 };
             sk_worker_block_begin();
             if (deadline_ns == SK_NO_DEADLINE)
                 sk_circle_enter_one(&wait, &map->awaited);

@@ -146,7 +146,7 @@ static bool take_ready(struct scan *s, uint32_t *piece)
 struct sight {
     const struct scan *scan;
     size_t from, to;
-    char *acc;
+    void *acc;
     bool last;
 };
 
@@ -156,7 +156,7 @@ static int call_pass(const struct sight *sight)
     return s->pass(sight->from, sight->to, s->ctx, sight->acc, sight->last);
 }
 
-static bool see(struct scan *s, uint32_t piece, char *acc, bool last)
+static bool see(struct scan *s, uint32_t piece, void *acc, bool last)
 {
     size_t from = sk_loop_index(&s->loop, piece);
     const struct sight sight = { s, from, sk_loop_index(&s->loop, piece + 1), acc, last };
@@ -240,8 +240,6 @@ static void run_loops(void *ctx)
 static skua_status scan_open(struct scan *s, size_t acc_size, const skua_loop *o)
 {
     uint32_t pieces = s->loop.nr_units;
-    s->held = false;
-    s->next = s->front = s->done = s->nr_ready = 0;
     sk_lock_init(&s->lock, SK_RANK_LEAF);
     skua_status status = sk_accs_open(&s->accs, pieces + 2, acc_size, o, "skua_scan");
     if (status != SKUA_OK)
@@ -276,11 +274,7 @@ skua_status skua_scan(skua_executor *ex, size_t begin, size_t end, skua_pass *pa
         return status;
     skua_schedule schedule = o != NULL ? o->schedule : SKUA_AUTO;
     int workers = sk_executor_sched(ex)->nr_workers;
-    struct scan s;
-    s.ex = ex;
-    s.pass = pass;
-    s.join = join;
-    s.ctx = ctx;
+    struct scan s = { .ex = ex, .pass = pass, .join = join, .ctx = ctx };
     s.at_home = schedule == SKUA_STATIC;
     s.reproducible = o != NULL && o->reproducible;
     sk_loop_init(&s.loop, begin, end, sk_accs_piece(end - begin, acc_size, workers, o), schedule,

@@ -226,7 +226,7 @@ skua_status skua_sort(skua_executor *ex, void *base, size_t n, size_t size, skua
     s.block = n / s.nr_blocks + (n % s.nr_blocks != 0);
     _Alignas(STACK_ALIGN) char small[STACK_BYTES];
     size_t aligned = size & -size; /* no element can need more than this */
-    size_t bytes = n * size, splits = s.nr_blocks * TILES_A_BLOCK * sizeof *s.split;
+    size_t bytes = n * size, splits = (size_t)s.nr_blocks * TILES_A_BLOCK * sizeof *s.split;
     size_t gap = -bytes % sizeof *s.split;
     bool fits = bytes + gap + splits <= STACK_BYTES && aligned <= STACK_ALIGN;
     s.buffer = fits ? small : sk_pages_alloc(bytes + gap + splits);

@@ -66,7 +66,7 @@ int sk_near_init(struct sk_sched *sched)
 
 void sk_near_fini(struct sk_sched *sched)
 {
-    if (sched->nr_near > 0)
+    if (sched->near != NULL)
         sk_free(sched->near[0].seats); /* those of all nodes */
     sk_free(sched->near);
     sk_free((void *)sched->near_of_seat);

@@ -367,7 +367,7 @@ bool sk_sched_wait(struct sk_sched *sched, int64_t deadline_ns)
             sk_park_cancel(&sched->exited);
             in_time = false;
         } else {
-            struct sk_wait wait;
+            struct sk_wait wait = { 0 };
             bool for_ever = deadline_ns == SK_NO_DEADLINE;
             if (for_ever)
                 sk_circle_enter_one(&wait, &sched->ended);
