@@ -42,7 +42,7 @@ bool sk_executor_is_inside(const skua_executor *ex);
 bool sk_executor_is_bounded(const skua_executor *ex);
 
 /* Whether skua_shutdown(SKUA_KILL) was called. May be asked after the pool was closed by who holds
- * its memory. */
+ * its memory. To hold and free, NULL is fine. */
 bool sk_executor_killed(const skua_executor *ex);
 void sk_executor_hold_memory(skua_executor *ex);
 void sk_executor_free_memory(skua_executor *ex);

@@ -62,12 +62,13 @@ bool sk_executor_killed(const skua_executor *ex)
 
 void sk_executor_hold_memory(skua_executor *ex)
 {
-    sk_add_rlx(&pool_of(ex)->refs, 1u); /* relaxed: the caller's task keeps it alive */
+    if (ex != NULL)
+        sk_add_rlx(&pool_of(ex)->refs, 1u); /* relaxed: the caller's task keeps it alive */
 }
 
 void sk_executor_free_memory(skua_executor *ex)
 {
-    if (sk_sub_acq_rel(&pool_of(ex)->refs, 1u) == 1)
+    if (ex != NULL && sk_sub_acq_rel(&pool_of(ex)->refs, 1u) == 1)
         sk_free(pool_of(ex));
 }
 

@@ -240,6 +240,37 @@ static void a_task_that_it_runs_has_words_a_limit_and_a_result(void **state)
     skua_release(f);
 }
 
+static int maps_on_a_pool(void *arg, void *result)
+{
+    int in[10], out[10];
+    for (int i = 0; i < 10; i++)
+        in[i] = i;
+    skua_executor *pool = *(skua_executor **)arg;
+    skua_status status =
+        skua_map(pool, skt_square, in, sizeof(int), out, sizeof(int), 10, NULL, SKUA_FOREVER);
+    *(int *)result = out[9];
+    return status;
+}
+
+static void a_task_that_it_runs_may_map_on_a_pool(void **state)
+{
+    bool ran = false;
+    int value = 0;
+    skua_executor *pool = skt_pool(state);
+    skua_executor *ex =
+        skua_executor_new(&(skua_executor_ops){ .submit = by_run_task_submit }, &ran);
+    skua_future *f = skua_submit_task(ex, &(skua_task){ .fn = maps_on_a_pool,
+                                                        .arg = &pool,
+                                                        .arg_size = sizeof pool,
+                                                        .result_size = sizeof(int) });
+    assert_true(ran);
+    assert_status(skua_result(f, &value, sizeof value, 0), SKUA_OK);
+    assert_int_equal(value, 81);
+    skua_release(f);
+    skua_close(ex);
+    skua_close(pool);
+}
+
 static int submit_inner_that_fails(void *arg, void *result)
 {
     (void)result;
@@ -319,6 +350,7 @@ int main(int argc, char **argv)
         SKT_TEST(what_makes_no_sense_never_reaches_it),
         SKT_TEST(loops_and_calls_want_a_thread_pool),
         SKT_TEST(a_task_that_it_runs_has_words_a_limit_and_a_result),
+        SKT_EACH(a_task_that_it_runs_may_map_on_a_pool),
         SKT_EACH(words_said_in_it_are_not_those_of_the_task_that_submits),
         SKT_TEST(map_works_on_it_and_reports_the_lowest_failing_item),
         SKT_EACH(its_shared_memory_is_cleared),
