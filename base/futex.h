@@ -1,5 +1,7 @@
-/* Sleeping until a 32-bit word changes. Process-private futexes; spurious returns are possible, so
- * the caller looks at its word again. Deadlines are sk_now_ns() values. */
+/* Sleeping until a 32-bit word changes. Spurious returns are possible, so the caller looks at its
+ * word again. Deadlines are sk_now_ns() values. Process-private futexes but for those named
+ * _shared, which work on memory that several processes have mapped; to wait takes no right to
+ * write it. */
 #ifndef SK_BASE_FUTEX_H
 #define SK_BASE_FUTEX_H
 
@@ -14,5 +16,8 @@
 bool sk_futex_wait(SK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t deadline_ns);
 /* Wakes up to n sleepers. The word's memory may be gone already: it is only an address. */
 void sk_futex_wake(SK_ATOMIC(uint32_t) * word, int n);
+
+bool sk_futex_wait_shared(SK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t deadline_ns);
+void sk_futex_wake_shared(SK_ATOMIC(uint32_t) * word, int n);
 
 #endif

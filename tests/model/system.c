@@ -68,6 +68,16 @@ void sk_futex_wake(SK_ATOMIC(uint32_t) * word, int n)
     }
 }
 
+bool sk_futex_wait_shared(SK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t deadline_ns)
+{
+    return sk_futex_wait(word, expected, deadline_ns);
+}
+
+void sk_futex_wake_shared(SK_ATOMIC(uint32_t) * word, int n)
+{
+    sk_futex_wake(word, n);
+}
+
 /* Time passes with each look at the clock, so that who spins for a while comes to the end of it. */
 int64_t sk_now_ns(void)
 {
