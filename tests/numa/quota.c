@@ -1,56 +1,30 @@
 /* The CPU quota, in file trees made for each test: what /proc and /sys look like on machines and in
  * containers of each sort. */
-#define _GNU_SOURCE
 #include "numa/quota.h"
 
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "tests/support/harness.h"
+#include "tests/support/tree.h"
 
-static char root[] = "/tmp/skua-quota-XXXXXX";
+static char root[SKT_TREE_SIZE];
 
 static int make_root(void **state)
 {
     (void)state;
-    memcpy(strrchr(root, '-') + 1, "XXXXXX", 6);
-    return mkdtemp(root) == NULL;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
+    return skt_tree_make(root);
 }
 
 static int remove_root(void **state)
 {
     (void)state;
-    return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return skt_tree_remove(root);
 }
 
-/* Writes a file below the root, and the folders on its way. */
 static void put(const char *path, const char *text)
 {
-    char name[1024];
-    snprintf(name, sizeof name, "%s%s", root, path);
-    for (char *slash = name + strlen(root); (slash = strchr(slash + 1, '/')) != NULL;) {
-        *slash = '\0';
-        mkdir(name, 0700);
-        *slash = '/';
-    }
-    FILE *f = fopen(name, "we");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
-    assert_int_equal(fclose(f), 0);
+    skt_tree_put(root, path, text);
 }
 
 /* In thousandths, so that cmocka can compare and print them. */
