@@ -20,6 +20,18 @@
 
 #define SK_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/* 1 in a build with ThreadSanitizer, which leaves a program 1.5 TiB of addresses for mappings. */
+#if defined(__SANITIZE_THREAD__)
+#define SK_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SK_TSAN 1
+#endif
+#endif
+#ifndef SK_TSAN
+#define SK_TSAN 0
+#endif
+
 /* Tells the processor that this is a spin loop. */
 static inline void sk_pause(void)
 {
