@@ -3,7 +3,7 @@ set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/skua)
 
 install(TARGETS skua EXPORT skua-targets)
 install(EXPORT skua-targets NAMESPACE skua:: DESTINATION ${config_dir})
-# In a file of its own: only users of skua::skua-static need hwloc.
+# In a file of its own: only users of skua::skua-static need hwloc and libdw.
 install(TARGETS skua-static EXPORT skua-static-targets)
 install(EXPORT skua-static-targets NAMESPACE skua:: DESTINATION ${config_dir})
 
@@ -26,8 +26,13 @@ foreach(dir IN ITEMS LIBDIR INCLUDEDIR)
     OUTPUT_VARIABLE SKUA_PC_${dir})
 endforeach()
 # Libs.private and not Requires.private: pkg-config would ask users of the shared library for hwloc.pc
-# too, and users of the archive for what hwloc links in its turn.
-list(JOIN SKUA_HWLOC_LDFLAGS " " SKUA_PC_HWLOC)
+# and libdw.pc too, and users of the archive for what these link in their turn.
+set(SKUA_PC_PRIVATE ${SKUA_HWLOC_LDFLAGS})
+if(SKUA_USES_LIBDW)
+  list(APPEND SKUA_PC_PRIVATE ${SKUA_DW_LDFLAGS})
+endif()
+list(REMOVE_DUPLICATES SKUA_PC_PRIVATE)
+list(JOIN SKUA_PC_PRIVATE " " SKUA_PC_PRIVATE)
 configure_file(cmake/skua.pc.in skua.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/skua.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
