@@ -12,6 +12,8 @@
  * futures can be broken off: then it is told SKUA_DEADLOCK. */
 #include "core/await.h"
 
+#include "core/away.h"
+
 #include "base/spin.h"
 #include "base/thread.h"
 #include "sched/sched.h"
@@ -99,7 +101,9 @@ skua_status sk_future_await(skua_future *f, int64_t deadline_ns)
     struct sk_worker *helper = deadline_ns == SK_NO_DEADLINE ? able_worker(f) : NULL;
     bool sleepy = false; /* it helps once more before it sleeps: a yield may have brought work */
     while (!sk_state_done(&f->state)) {
-        if (helper != NULL && sk_join_help(helper, &f->span)) {
+        bool helped =
+            f->away != NULL ? sk_away_attend(f) : helper != NULL && sk_join_help(helper, &f->span);
+        if (helped) {
             spin = (struct sk_spin){ 0, 0 };
             sleepy = false;
         } else if (sleepy) {

@@ -71,8 +71,10 @@ static skua_status custom_stats(skua_executor *ex, skua_stats *stats)
     return sk_error_set(SKUA_INVALID, "skua_executor_stats: an executor of your own counts itself");
 }
 
-static const struct sk_executor_class custom_class = { custom_submit, custom_shutdown, custom_close,
-                                                       custom_stats };
+static const struct sk_executor_class custom_class = { .submit = custom_submit,
+                                                       .shutdown = custom_shutdown,
+                                                       .close = custom_close,
+                                                       .stats = custom_stats };
 
 skua_executor *skua_executor_new(const skua_executor_ops *ops, void *self)
 {

@@ -1,5 +1,5 @@
 /* The verbs that every executor has. What is wrong with a call whatever the executor is found here;
- * the rest is the business of its kind: core/pool.c, core/custom.c. */
+ * the rest is the business of its kind: core/pool.c, core/process.c, core/custom.c. */
 #include "core/executor.h"
 
 #include <stdint.h>
@@ -7,36 +7,44 @@
 #include "base/mem.h"
 #include "core/error.h"
 #include "core/future.h"
+#include "process/child.h"
+#include "skua/process.h"
 
-static bool task_makes_sense(const skua_task *t, const char **problem)
+/* A future that says what makes no sense about the task; NULL if nothing does. */
+static skua_future *refuse_nonsense(const skua_task *t)
 {
-    *problem = NULL;
+    const skua_status invalid = SKUA_INVALID;
     if (t == NULL)
-        *problem = "the task is NULL";
-    else if (t->fn == NULL)
-        *problem = "the function is NULL";
-    else if ((int)t->priority < SKUA_LOW || (int)t->priority > SKUA_HIGH)
-        *problem = "the priority is none of SKUA_LOW, SKUA_NORMAL, SKUA_HIGH";
-    else if (!(t->time_limit >= 0))
-        *problem = "time_limit is negative or not a number";
-    else if (t->arg == NULL && t->arg_size > 0)
-        *problem = "arg is NULL, but arg_size is not 0";
-    else if (t->drop != NULL && t->result_size == 0)
-        *problem = "there is a drop, but result_size is 0";
-    else if (t->arg_size > SIZE_MAX / 4 || t->result_size > SIZE_MAX / 4)
-        *problem = "arg_size or result_size is larger than any memory";
-    return *problem == NULL;
+        return sk_future_refused(invalid, "skua_submit: the task is NULL");
+    if (t->fn == NULL)
+        return sk_future_refused(invalid, "skua_submit: the function is NULL");
+    if ((int)t->priority < SKUA_LOW || (int)t->priority > SKUA_HIGH)
+        return sk_future_refused(invalid,
+                                 "skua_submit: priority is %d; it takes SKUA_LOW (%d), "
+                                 "SKUA_NORMAL (%d) or SKUA_HIGH (%d)",
+                                 (int)t->priority, SKUA_LOW, SKUA_NORMAL, SKUA_HIGH);
+    if (!(t->time_limit >= 0))
+        return sk_future_refused(
+            invalid, "skua_submit: time_limit is %g; it takes seconds, 0 for none", t->time_limit);
+    if (t->arg == NULL && t->arg_size > 0)
+        return sk_future_refused(invalid, "skua_submit: arg is NULL, but arg_size is %zu",
+                                 t->arg_size);
+    if (t->drop != NULL && t->result_size == 0)
+        return sk_future_refused(invalid, "skua_submit: there is a drop, but result_size is 0");
+    if (t->arg_size > SIZE_MAX / 4 || t->result_size > SIZE_MAX / 4)
+        return sk_future_refused(invalid,
+                                 "skua_submit: arg_size is %zu and result_size is %zu, which is "
+                                 "larger than any memory",
+                                 t->arg_size, t->result_size);
+    return NULL;
 }
 
 skua_future *skua_submit_task(skua_executor *ex, const skua_task *task)
 {
-    const char *problem;
-    skua_future *f;
-    if (!task_makes_sense(task, &problem))
-        f = sk_future_refused(SKUA_INVALID, "skua_submit: %s", problem);
-    else if (ex == NULL)
+    skua_future *f = refuse_nonsense(task);
+    if (f == NULL && ex == NULL)
         f = sk_future_refused(SKUA_INVALID, "skua_submit: the executor is NULL");
-    else
+    else if (f == NULL)
         f = ex->class->submit(ex, task);
     return sk_future_named(f, task != NULL ? task->name : NULL);
 }
@@ -74,22 +82,51 @@ skua_status skua_executor_stats(skua_executor *ex, skua_stats *stats)
     return ex->class->stats(ex, stats);
 }
 
-/* Workers that are threads see all memory anyway. */
-void *skua_shared_alloc(skua_executor *ex, size_t size)
+void *skua_shared_alloc_with(skua_executor *ex, size_t size, int flags)
 {
+    static const char what[] = "skua_shared_alloc";
+    void *memory = NULL;
     if (ex == NULL || size == 0) {
-        sk_error_set(SKUA_INVALID, "skua_shared_alloc: %s",
+        sk_error_set(SKUA_INVALID, "%s: %s", what,
                      ex == NULL ? "the executor is NULL" : "size is 0");
         return NULL;
     }
-    void *memory = size <= SIZE_MAX / 2 ? sk_calloc(1, size) : NULL;
+    if ((flags & ~SKUA_SHARED_RO) != 0) {
+        sk_error_set(SKUA_INVALID, "%s: flags is %d; it takes SKUA_SHARED_RO (%d) or 0", what,
+                     flags, SKUA_SHARED_RO);
+        return NULL;
+    }
+    if (ex->class->shared_alloc != NULL)
+        memory = ex->class->shared_alloc(ex, size, flags);
+    else if (size <= SIZE_MAX / 2) /* workers that are threads see all memory anyway */
+        memory = sk_calloc(1, size);
     if (memory == NULL)
-        sk_error_set(SKUA_NO_MEMORY, "skua_shared_alloc: no memory for %zu bytes", size);
+        sk_error_set(SKUA_NO_MEMORY, "%s: no memory for %zu bytes", what, size);
     return memory;
+}
+
+void *skua_shared_alloc(skua_executor *ex, size_t size)
+{
+    return skua_shared_alloc_with(ex, size, 0);
 }
 
 void skua_shared_free(skua_executor *ex, void *memory)
 {
-    if (ex != NULL)
+    if (ex == NULL || memory == NULL)
+        return;
+    if (ex->class->shared_free != NULL)
+        ex->class->shared_free(ex, memory);
+    else
         sk_free(memory);
+}
+
+int skua_workers(const skua_executor *ex)
+{
+    return ex != NULL && ex->class->workers != NULL ? ex->class->workers(ex) : 0;
+}
+
+int skua_worker(void)
+{
+    int number = sk_worker_number();
+    return number >= 0 ? number : sk_child_seat();
 }

@@ -13,6 +13,12 @@ struct sk_executor_class {
     skua_status (*shutdown)(skua_executor *ex, int flags, double timeout);
     void (*close)(skua_executor *ex);
     skua_status (*stats)(skua_executor *ex, skua_stats *stats); /* into a cleared struct */
+    int (*workers)(const skua_executor *ex);                    /* NULL: it does not say */
+    /* Submits once there is room; NULL if there was none by the deadline. NULL: as submit. */
+    skua_future *(*submit_in_time)(skua_executor *ex, const skua_task *task, int64_t deadline_ns);
+    /* NULL: its workers see all memory. The arguments make sense. */
+    void *(*shared_alloc)(skua_executor *ex, size_t size, int flags);
+    void (*shared_free)(skua_executor *ex, void *memory);
 };
 
 /* What each kind's struct begins with. */
@@ -79,14 +85,14 @@ extern const struct sk_child_class sk_executor_children;
 struct sk_executor_link {
     struct sk_executor_link *next, *previous;
     bool waited_for; /* by exit() */
+    /* Waits for what the pool has accepted, unless a task of it calls; constant. */
+    void (*at_exit)(struct sk_executor_link *link);
 };
-struct sk_executor_link *sk_executor_link(skua_executor *ex);
+struct sk_executor_link *sk_executor_link(skua_executor *ex); /* of a thread pool */
 void sk_life_add(struct sk_executor_link *link);
 /* Before a pool is waited for and freed: false if exit() has it, and then it is exit()'s. Else it
  * is the caller's, who says so when it is gone. */
 bool sk_life_take(struct sk_executor_link *link);
 void sk_life_gone(void);
-/* pool.c, for life.c: waits for what the pool has accepted, unless a task of it calls. */
-void sk_executor_at_exit(struct sk_executor_link *link);
 
 #endif

@@ -11,7 +11,9 @@
 #include "base/thread.h"
 #include "base/time.h"
 #include "core/await.h"
+#include "core/away.h"
 #include "core/executor.h"
+#include "process/child.h"
 
 static SK_THREAD_LOCAL skua_future *current;
 
@@ -67,11 +69,15 @@ static size_t padded(size_t size)
     return (size + unit - 1) / unit * unit;
 }
 
-static skua_future *future_alloc(size_t more)
+/* From the shelf, if it is not NULL and its blocks are large enough. */
+static skua_future *future_alloc(size_t more, struct sk_shelf *shelf)
 {
-    skua_future *f = sk_calloc(1, padded(sizeof *f) + more);
+    size_t size = padded(sizeof(skua_future)) + more;
+    bool fits = shelf != NULL && size <= shelf->size;
+    skua_future *f = fits ? sk_shelf_take(shelf) : sk_calloc(1, size);
     if (f == NULL)
         return NULL;
+    f->shelf = fits ? shelf : NULL;
     f->job.class = &future_job;
     sk_state_init(&f->state);
     sk_init(&f->refs, 1u);
@@ -81,12 +87,13 @@ static skua_future *future_alloc(size_t more)
 }
 
 /* `more` bytes are left at *extra, behind the rest. */
-static skua_future *open_with(const skua_task *task, size_t more, void **extra)
+static skua_future *open_with(const skua_task *task, size_t more, void **extra,
+                              struct sk_shelf *shelf)
 {
     size_t name_size = task->name != NULL ? strlen(task->name) + 1 : 0;
     size_t result_room = padded(task->result_size), arg_room = padded(task->arg_size);
     size_t name_room = more > 0 ? padded(name_size) : name_size;
-    skua_future *f = future_alloc(result_room + arg_room + name_room + more);
+    skua_future *f = future_alloc(result_room + arg_room + name_room + more, shelf);
     if (f == NULL)
         return NULL;
     char *room = (char *)f + padded(sizeof *f);
@@ -108,7 +115,7 @@ static skua_future *open_with(const skua_task *task, size_t more, void **extra)
 skua_future *sk_future_open(skua_executor *ex, const skua_task *task)
 {
     void *none;
-    skua_future *f = open_with(task, 0, &none);
+    skua_future *f = open_with(task, 0, &none, NULL);
     if (f != NULL) {
         f->executor = ex;
         f->awaited.pool = sk_executor_sched(ex);
@@ -119,7 +126,7 @@ skua_future *sk_future_open(skua_executor *ex, const skua_task *task)
 skua_future *sk_future_open_bare(const skua_task *task, const skua_task **kept)
 {
     void *room;
-    skua_future *f = open_with(task, sizeof *task, &room);
+    skua_future *f = open_with(task, sizeof *task, &room, NULL);
     if (f == NULL)
         return NULL;
     skua_task *copy = memcpy(room, task, sizeof *task);
@@ -127,6 +134,15 @@ skua_future *sk_future_open_bare(const skua_task *task, const skua_task **kept)
     copy->name = f->name;
     f->kind = SK_FUTURE_BARE;
     *kept = copy;
+    return f;
+}
+
+skua_future *sk_future_open_away(const skua_task *task, size_t more, void **extra,
+                                 struct sk_shelf *shelf)
+{
+    skua_future *f = open_with(task, more, extra, shelf);
+    if (f != NULL)
+        f->kind = SK_FUTURE_AWAY;
     return f;
 }
 
@@ -170,7 +186,7 @@ skua_future *sk_future_refused(skua_status status, const char *format, ...)
 
 skua_future *sk_future_refused_as(skua_status status)
 {
-    skua_future *f = future_alloc(0);
+    skua_future *f = future_alloc(0, NULL);
     if (f == NULL)
         return no_memory_future();
     f->kind = SK_FUTURE_REFUSED;
@@ -208,7 +224,9 @@ static bool expired(const skua_future *f)
 
 bool skua_stopping(void)
 {
-    return current != NULL && (stop_asked(current) || expired(current));
+    if (current == NULL)
+        return sk_child_stopping(); /* of a worker process */
+    return stop_asked(current) || expired(current);
 }
 
 static const char *called(const skua_future *f)
@@ -326,6 +344,11 @@ void sk_future_refuse(skua_future *f, skua_status status)
 static void tell_cancelled(skua_future *f)
 {
     skua_executor *ex = f->executor;
+    if (f->away != NULL) {
+        call_for(f, sk_away_executor(f));
+        sk_away_cancelled(f);
+        return;
+    }
     if (ex == NULL) {
         call_for(f, NULL);
         return;
@@ -337,10 +360,16 @@ static void tell_cancelled(skua_future *f)
         sk_sched_let_go(sched);
 }
 
+void sk_future_cancel_away(skua_future *f)
+{
+    tell_cancelled(f);
+}
+
 static bool cancel(skua_future *f)
 {
     skua_retain(f); /* a callback may release the caller's reference */
-    if (f->fork_count == sk_thread_fork_count() && sk_state_cancel(&f->state))
+    bool here = f->fork_count == sk_thread_fork_count() && !sk_state_done(&f->state);
+    if (here && (f->away != NULL ? sk_away_withdraw(f) : sk_state_cancel(&f->state)))
         tell_cancelled(f);
     bool cancelled = sk_state_phase(&f->state) == SK_CANCELLED;
     skua_release(f);
@@ -364,8 +393,11 @@ bool skua_cancel(skua_future *f)
 
 void skua_stop(skua_future *f)
 {
-    if (f != NULL && !skua_cancel(f))
-        sk_store_rel(&f->stop, true);
+    if (f == NULL || skua_cancel(f))
+        return;
+    sk_store_rel(&f->stop, true);
+    if (f->away != NULL && f->fork_count == sk_thread_fork_count())
+        sk_away_stop(f);
 }
 
 /* ---- references ------------------------------------------------------------------------------ */
@@ -406,5 +438,8 @@ void skua_release(skua_future *f)
     if (f->kind == SK_FUTURE_REFUSED)
         sk_free((void *)(uintptr_t)f->name); /* the cast drops const: see sk_future_named */
     sk_free(f->failure);
-    sk_free(f);
+    if (f->away != NULL)
+        sk_away_free(f);
+    else
+        sk_free(f);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/shelf.h"
 #include "core/error.h"
 #include "core/state.h"
 #include "sched/circle.h"
@@ -18,6 +19,7 @@
 
 enum sk_future_kind {
     SK_FUTURE_TASK,    /* of a thread pool */
+    SK_FUTURE_AWAY,    /* of a process pool */
     SK_FUTURE_BARE,    /* ended by skua_set_result() and skua_set_exception() */
     SK_FUTURE_REFUSED, /* done from the start */
 };
@@ -28,8 +30,11 @@ struct skua_future {
     SK_ATOMIC(uint32_t) refs;
     /* constant */
     enum sk_future_kind kind;
-    unsigned fork_count;     /* the process its workers live in */
-    skua_executor *executor; /* a pool, used only before it is done: it may be closed after */
+    unsigned fork_count; /* the process its workers live in */
+    skua_executor
+        *executor;          /* a thread pool, used only before it is done: it may be closed after */
+    struct sk_shelf *shelf; /* where its memory comes from; NULL: from the heap */
+    struct sk_away *away;   /* its part in a process pool: core/away.h; NULL elsewhere */
     skua_fn *fn;
     void *arg;
     void *result;
@@ -63,6 +68,14 @@ skua_future *sk_future_open(skua_executor *ex, const skua_task *task);
 /* The same, without a pool, for a task that somebody else runs; *kept is the task with the copied
  * argument and name, and lives as long as the future. */
 skua_future *sk_future_open_bare(const skua_task *task, const skua_task **kept);
+
+/* The same for a task of a process pool, with `more` bytes for its part there at *extra,
+ * and with memory from the shelf where it fits. */
+skua_future *sk_future_open_away(const skua_task *task, size_t more, void **extra,
+                                 struct sk_shelf *shelf);
+
+/* The parcel of the future was withdrawn, and its state says so: runs its callbacks. */
+void sk_future_cancel_away(skua_future *f);
 
 /* Ends a future that was never begun, with an error. */
 void sk_future_refuse(skua_future *f, skua_status status);

@@ -10,9 +10,11 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/spin.h"
 #include "base/thread.h"
 #include "base/time.h"
 #include "core/await.h"
+#include "core/away.h"
 #include "core/executor.h"
 #include "sched/park.h"
 
@@ -33,7 +35,8 @@ struct sk_gather {
     struct sk_park park;          /* where the reader sleeps */
     /* the reader's */
     size_t nr_entries, nr_given, nr_foreign;
-    size_t tried; /* entries below it are not to be run by the reader */
+    size_t tried;    /* entries below it are not to be run by the reader */
+    size_t attended; /* entries below it have ended, or run in no process */
     struct entry entries[];
 };
 
@@ -186,6 +189,38 @@ static bool sleep_until_fired(struct sk_wait *wait, int64_t deadline_ns)
     return true;
 }
 
+/* A future in a worker process that has not ended, or NULL. */
+static skua_future *next_away(struct sk_gather *gather)
+{
+    for (; gather->attended < gather->nr_entries; gather->attended++) {
+        struct entry *entry = &gather->entries[gather->attended];
+        sk_lock_lock(&gather->lock);
+        bool fired = entry->fired; /* then it may be gone */
+        sk_lock_unlock(&gather->lock);
+        if (!fired && !entry->foreign && entry->future->away != NULL)
+            return entry->future;
+    }
+    return NULL;
+}
+
+/* Receives what comes back from processes for a while: a reply takes less than falling asleep. True
+ * if one of the futures has ended. */
+static bool attend(struct sk_gather *gather)
+{
+    struct sk_spin spin = { 0, 0 };
+    skua_future *away;
+    while ((away = next_away(gather)) != NULL) {
+        bool any = sk_away_attend(away);
+        if (sk_load_sc(&gather->nr_fired) != gather->nr_given)
+            return true;
+        if (any)
+            spin = (struct sk_spin){ 0, 0 };
+        else if (sk_spin_turn(&spin, sk_join_spin))
+            break;
+    }
+    return false;
+}
+
 skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_future **f,
                            size_t *index)
 {
@@ -207,6 +242,8 @@ skua_status sk_gather_next(struct sk_gather *gather, int64_t deadline_ns, skua_f
         /* With several, one that runs here could hold back another that is done meanwhile. */
         bool last = gather->nr_given + 1 == gather->nr_entries;
         if (last && deadline_ns == SK_NO_DEADLINE && run_one(gather))
+            continue;
+        if (attend(gather))
             continue;
         struct sk_wait wait = {
             .at = awaited, .set = gather, .n = gather->nr_entries, .wake = wake

@@ -31,6 +31,7 @@ struct imap {
     skua_future **window; /* item i at i % room, for given <= i < begun */
     size_t room;          /* a power of two */
     skua_future *last;    /* handed out, and released at the next call */
+    bool pulled;          /* task.arg holds item `begun`, for which there was no room */
     bool ended;           /* no more is to be pulled */
     skua_status refused;  /* why */
     skua_status status;   /* why skua_next() gave NULL, before the end */
@@ -170,11 +171,22 @@ static bool begin_in_room(struct imap *imap, int64_t deadline_ns)
 }
 
 /* One item, in an executor that is no pool. */
-static bool begin_one(struct imap *imap)
+static bool begin_one(struct imap *imap, int64_t deadline_ns)
 {
-    if (!make_room(imap, imap->begun - imap->given) || !pull(imap, imap->begun))
+    if (!make_room(imap, imap->begun - imap->given))
         return false;
-    skua_future *f = skua_submit_task(imap->ex, &imap->task);
+    if (!imap->pulled && !pull(imap, imap->begun))
+        return false;
+    imap->pulled = true;
+    skua_future *f;
+    if (imap->ex->class->submit_in_time != NULL)
+        f = imap->ex->class->submit_in_time(imap->ex, &imap->task,
+                                            imap->begun > imap->given ? 0 : deadline_ns);
+    else
+        f = skua_submit_task(imap->ex, &imap->task);
+    if (f == NULL)
+        return false; /* no room: the item waits for the next time */
+    imap->pulled = false;
     if (f->kind != SK_FUTURE_REFUSED) {
         imap->window[imap->begun++ % imap->room] = f;
         return true;
@@ -198,7 +210,7 @@ static void refill(struct imap *imap, int64_t deadline_ns)
         size_t n = free_room < chunk ? free_room : chunk;
         if (free_room < least)
             return;
-        more = !is_pool     ? begin_one(imap)
+        more = !is_pool     ? begin_one(imap, deadline_ns)
                : one_by_one ? begin_in_room(imap, deadline_ns)
                             : begin_chunk(imap, n);
     }

@@ -48,7 +48,7 @@ static void wait_for_pools(void)
 {
     struct sk_executor_link *link;
     while ((link = next_to_wait_for()) != NULL)
-        sk_executor_at_exit(link);
+        link->at_exit(link);
     while (sk_worker_sched() == NULL && sk_load_sc(&life.closing) != 0) {
         uint32_t token = sk_park_prepare(&life.closed);
         if (sk_load_sc(&life.closing) == 0)

@@ -18,6 +18,7 @@
 #include "base/spin.h"
 #include "base/thread.h"
 #include "base/time.h"
+#include "core/away.h"
 #include "core/error.h"
 #include "core/executor.h"
 #include "core/future.h"
@@ -336,6 +337,8 @@ skua_status skua_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_s
                             in_size, out_size);
     if (n == 0)
         return SKUA_OK;
+    if (sk_executor_is_process_pool(ex))
+        return sk_process_map(ex, fn, in, in_size, out, out_size, n, timeout);
     if (!is_pool)
         return sk_map_by_imap(ex, fn, in, in_size, out, out_size, n, timeout);
     struct sk_sched *sched = sk_executor_sched(ex);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "base/time.h"
+#include "core/away.h"
 #include "core/error.h"
 #include "core/future.h"
 
@@ -33,6 +34,7 @@ struct pool {
 };
 
 static const struct sk_executor_class pool_class;
+static void pool_at_exit(struct sk_executor_link *link);
 
 /* The cast drops const for the atomics alone: who asks writes nothing. */
 static struct pool *pool_of(const skua_executor *ex)
@@ -128,7 +130,8 @@ skua_status sk_executor_check(const skua_executor *ex, const char *what)
     if (ex == NULL)
         return sk_error_set(SKUA_INVALID, "%s: the executor is NULL", what);
     if (!sk_executor_is_pool(ex))
-        return sk_error_set(SKUA_INVALID, "%s: the executor is no thread pool", what);
+        return sk_error_set(SKUA_INVALID, "%s: the executor is %s; this takes a thread pool", what,
+                            sk_executor_is_process_pool(ex) ? "a process pool" : "one of your own");
     const struct pool *pool = pool_of(ex);
     skua_status status = check(pool, what);
     if (status == SKUA_OK && sk_load_acq(&pool->sched->shutdown) && !is_inside(pool))
@@ -153,6 +156,7 @@ static skua_status check_options(const skua_options *o)
                         : o->memory_limit != 0   ? "memory_limit"
                         : o->retries != 0        ? "retries"
                         : o->grace != 0          ? "grace"
+                        : o->harden != 0         ? "harden"
                                                  : NULL;
     if (field != NULL)
         return sk_error_set(SKUA_INVALID, "skua_thread_pool: %s is for process pools; leave it 0",
@@ -220,18 +224,9 @@ skua_executor *skua_thread_pool(const skua_options *options)
         start_error(error);
         return NULL;
     }
+    pool->link.at_exit = pool_at_exit;
     sk_life_add(&pool->link);
     return &pool->base;
-}
-
-int skua_workers(const skua_executor *ex)
-{
-    return ex != NULL && sk_executor_is_pool(ex) ? pool_of(ex)->sched->nr_workers : 0;
-}
-
-int skua_worker(void)
-{
-    return sk_worker_number();
 }
 
 /* ---- statistics ------------------------------------------------------------------------------ */
@@ -437,10 +432,18 @@ static void pool_close(skua_executor *ex)
         sk_log(SKUA_LOG_WARNING, "skua: no thread to close a pool from inside; its memory is kept");
 }
 
-static const struct sk_executor_class pool_class = { pool_submit, pool_shutdown, pool_close,
-                                                     pool_stats };
+static int pool_workers(const skua_executor *ex)
+{
+    return pool_of(ex)->sched->nr_workers;
+}
 
-void sk_executor_at_exit(struct sk_executor_link *link)
+static const struct sk_executor_class pool_class = { .submit = pool_submit,
+                                                     .shutdown = pool_shutdown,
+                                                     .close = pool_close,
+                                                     .stats = pool_stats,
+                                                     .workers = pool_workers };
+
+static void pool_at_exit(struct sk_executor_link *link)
 {
     struct pool *pool = SK_CONTAINER_OF(link, struct pool, link);
     if (!is_here(pool) || is_inside(pool))

@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "base/time.h"
 #include "core/await.h"
+#include "core/away.h"
 #include "core/future.h"
 
 skua_status sk_future_status(const skua_future *f)
@@ -19,6 +20,9 @@ bool skua_cancelled(const skua_future *f)
 
 bool skua_running(const skua_future *f)
 {
+    if (f != NULL && f->away != NULL && sk_state_phase(&f->state) == SK_PENDING &&
+        f->fork_count == sk_thread_fork_count())
+        sk_away_look((skua_future *)(uintptr_t)f); /* the cast: it sees what is so already */
     return f != NULL && sk_state_phase(&f->state) == SK_RUNNING;
 }
 
@@ -87,6 +91,8 @@ const skua_error *skua_exception(skua_future *f, double timeout)
     status = sk_future_status(f);
     if (status == SKUA_OK)
         return NULL;
+    if (f->away != NULL)
+        sk_away_describe(f);
     report(f);
     return f->failure != NULL ? &f->failure->error : sk_error_plain(status);
 }

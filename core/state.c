@@ -204,6 +204,16 @@ void sk_state_call(struct sk_state *state, skua_future *f)
     call_locked(state, f);
 }
 
+bool sk_state_has_callbacks(struct sk_state *state)
+{
+    if ((sk_load_rlx(&state->word) & LISTED) == 0) /* relaxed: unchanged since the end */
+        return false;
+    sk_lock_lock(&state->lock);
+    bool has = state->callbacks != NULL;
+    sk_lock_unlock(&state->lock);
+    return has;
+}
+
 void sk_state_add_callback(struct sk_state *state, struct sk_callback *callback, skua_future *f)
 {
     sk_lock_lock(&state->lock);

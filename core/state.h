@@ -64,6 +64,9 @@ void sk_state_finish(struct sk_state *state, enum sk_phase end);
 /* Runs the callbacks, after cancel or finish, in the calling thread. */
 void sk_state_call(struct sk_state *state, skua_future *f);
 
+/* Whether a done future has callbacks to be run by sk_state_call. */
+bool sk_state_has_callbacks(struct sk_state *state);
+
 /* Two parties need the pool of a cancelled future: the queue, until its job is taken out, and who
  * cancelled it, until its callbacks have run. Each lets go once; true for the one that is last. */
 bool sk_state_let_go(struct sk_state *state);

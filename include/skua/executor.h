@@ -48,13 +48,17 @@ typedef struct skua_options {
      * which waits inside a task or in place of one that has exited; non-zero, or not to return
      * (task.h), breaks the executor. */
     int (*init)(void *init_arg);
-    void *init_arg;          /**< given to init */
-    size_t max_pending;      /**< submitting waits while this many are pending; 0: no limit */
-    skua_bind bind;          /**< where workers are pinned: topology.h */
-    size_t tasks_per_worker; /**< process pools only */
-    size_t memory_limit;     /**< process pools only */
-    unsigned retries;        /**< process pools only */
-    double grace;            /**< process pools only */
+    void *init_arg;     /**< given to init */
+    size_t max_pending; /**< submitting waits while this many are pending; 0: no limit */
+    skua_bind bind;     /**< where workers are pinned: topology.h */
+    /* process pools only: process.h */
+    size_t tasks_per_worker; /**< a fresh process after so many tasks; 0: never */
+    /** Bytes of private memory a worker may have, what it starts with included; 0: no limit. An
+     * allocation that is far beyond it is refused; a worker that has got more is killed. */
+    size_t memory_limit;
+    unsigned retries; /**< how often a task that lost its process is tried again; 0: never */
+    double grace;     /**< seconds between asking a task to stop and killing it; 0: 1 s */
+    int harden;       /**< SKUA_NO_NEW_PRIVS, SKUA_SECCOMP or 0 */
 } skua_options;
 
 /** Starts a pool of worker threads. Any thread; blocks only while the threads are created, not for

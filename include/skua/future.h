@@ -66,7 +66,9 @@ SKUA_BEGIN_DECLS
 SKUA_API bool skua_cancel(skua_future *f);
 
 /** Cancels a task that has not begun, and asks one that is running to end early: skua_stopping()
- * becomes true in it. If it then returns SKUA_CANCELLED it counts as cancelled. Never blocks.
+ * becomes true in it. If it then returns SKUA_CANCELLED it counts as cancelled. In a process pool
+ * its process is killed if it still runs when skua_options.grace has passed, and the future is
+ * SKUA_CANCELLED; a thread pool has no such means. Never blocks.
  * @param f a future; NULL does nothing. */
 SKUA_API void skua_stop(skua_future *f);
 

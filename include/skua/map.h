@@ -45,6 +45,10 @@ typedef struct skua_map_options {
 /** Runs fn on each of @p n items, and waits. Any thread. Each call of @p fn gets a copy of its item
  * and a zeroed result, which is copied to @p out if it returned 0. After the return nothing touches
  * @p in or @p out, also after a timeout with items still running.
+ *
+ * On a process pool each item is a task of its own, whatever the chunk. Items and results that
+ * lie in its shared memory (process.h) are not copied where the timeout is SKUA_FOREVER: fn gets
+ * the item itself, and writes the result to its place, which is cleared before.
  * @param ex where to run.
  * @param fn called once for each item.
  * @param in @p n items of @p in_size bytes.
@@ -56,7 +60,8 @@ typedef struct skua_map_options {
  * @param o chunking, or NULL.
  * @param timeout seconds; what has not begun by then never begins.
  * @return SKUA_OK; SKUA_FAILED with the error of the lowest failing item, always: items before it
- * are all done, those after it did not run if they had not begun; SKUA_TIMEOUT; SKUA_CANCELLED by
+ * are all done, those after it did not run if they had not begun; SKUA_CRASHED likewise where its
+ * process died; SKUA_TIMEOUT; SKUA_CANCELLED by
  * skua_shutdown(SKUA_CANCEL_FUTURES); SKUA_SHUTDOWN; a broken pool's status; SKUA_INVALID;
  * SKUA_NO_MEMORY. */
 SKUA_API skua_status skua_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_size,

@@ -7,6 +7,7 @@
  * - task.h      what a task is
  * - topology.h  where workers sit
  * - executor.h  pools: make, submit, shut down
+ * - process.h   pools of processes, for containment
  * - future.h    one task's result, error, cancelling, callbacks
  * - wait.h      many futures: wait, as_completed
  * - map.h       out[i] = fn(in[i])
@@ -35,6 +36,7 @@
 #include "skua/future.h"
 #include "skua/loop.h"
 #include "skua/map.h"
+#include "skua/process.h"
 #include "skua/sort.h"
 #include "skua/spawn.h"
 #include "skua/task.h"

@@ -74,7 +74,10 @@ typedef struct skua_task {
     size_t result_size;         /**< bytes of result, zero at first; 0: result is NULL */
     void (*drop)(void *result); /**< called on a result that nobody took; with it, taking is once */
     const char *name;           /**< for messages and skua_error.task; copied */
-    double time_limit;      /**< seconds of running, then skua_stopping() asks it to end; 0: none */
+    /** Seconds of running; 0: no limit. When they are over, in a thread pool skua_stopping() asks
+     * the task to end; a process pool kills its process at once, without having asked, and the
+     * future is SKUA_EXPIRED. */
+    double time_limit;
     skua_priority priority; /**< among tasks that wait for a worker */
     const void *near_data;  /**< start on the NUMA node where this address lies, if a worker of that
                              * node is free before others have nothing else to do; priority is then
@@ -98,8 +101,10 @@ SKUA_API int skua_fail_at(const char *where, int code, const char *format, ...) 
 /** skua_fail(code, format, ...): skua_fail_at() with the place of the call. */
 #define skua_fail(...) skua_fail_at(__FILE__ ":" SKUA_STR(__LINE__), __VA_ARGS__)
 
-/** Whether the task that calls it was asked to stop, by skua_stop() or by its time_limit. It should
- * then return SKUA_CANCELLED soon. False on a thread that runs no task. Never blocks. */
+/** Whether the task that calls it was asked to stop: by skua_stop(), or in a thread pool by its
+ * time_limit. It should then return SKUA_CANCELLED soon. In a process pool a time_limit never asks,
+ * and who was asked by skua_stop() is killed when skua_options.grace is over. False on a thread
+ * that runs no task. Never blocks. */
 SKUA_API bool skua_stopping(void);
 
 /** The number of the worker that calls it: 0 .. workers-1, or -1 on a thread that is no worker. A
