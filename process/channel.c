@@ -107,9 +107,11 @@ int sk_channel_enter(struct sk_channel *channel, int fd)
 
 void sk_channel_close_fd(struct sk_channel *channel)
 {
-    if (channel->down != NULL && channel->fd >= 0)
-        close(channel->fd);
+    /* In this order: a copy of the process made in between must not close a number that is free. */
+    int fd = channel->fd;
     channel->fd = -1;
+    if (channel->down != NULL && fd >= 0)
+        close(fd);
 }
 
 void sk_channel_close(struct sk_channel *channel)

@@ -244,7 +244,8 @@ void sk_member_prepare_locked(struct sk_crew *crew)
 void sk_member_refill_locked(struct sk_crew *crew)
 {
     int living = 0, error = 0;
-    if (crew->closing || sk_load_rlx(&crew->broken))
+    if (crew->closing || sk_load_rlx(&crew->broken) || crew->origin == NULL ||
+        crew->origin->zygote == NULL)
         return;
     for (const struct sk_member *m = crew->members; m != NULL; m = m->next)
         living += is_living(crew, m);
@@ -472,15 +473,32 @@ static void all_died(struct sk_crew *crew, struct sk_origin *origin)
     }
 }
 
+/* In this order: a copy of the process made in between must not find what is closed. */
+static void close_zygote(struct sk_origin *origin)
+{
+    struct sk_zygote *zygote = origin->zygote;
+    origin->zygote = NULL;
+    sk_zygote_close(zygote);
+}
+
 static void origin_lost(struct sk_crew *crew, struct sk_origin *origin)
 {
-    int error;
-    sk_zygote_close(origin->zygote);
-    origin->zygote = NULL;
+    close_zygote(origin);
     all_died(crew, origin);
-    if (origin != crew->origin || crew->closing)
-        return;
+}
+
+bool sk_member_wants_origin_locked(const struct sk_crew *crew)
+{
+    bool lost = crew->origin != NULL && crew->origin->zygote == NULL;
+    return lost && !crew->closing && !sk_load_rlx(&crew->broken);
+}
+
+void sk_member_renew_locked(struct sk_crew *crew)
+{
+    int error;
+    sk_lock_unlock(&crew->lock); /* a fork() takes locks that come before it, and its time */
     struct sk_origin *fresh = sk_origin_open(crew, &error);
+    sk_lock_lock(&crew->lock);
     if (fresh == NULL) {
         sk_crew_break_locked(
             crew,
@@ -490,6 +508,7 @@ static void origin_lost(struct sk_crew *crew, struct sk_origin *origin)
         return;
     }
     sk_member_set_origin_locked(crew, fresh);
+    sk_member_refill_locked(crew);
 }
 
 static void happened(struct sk_crew *crew, struct sk_origin *origin,
@@ -525,8 +544,7 @@ bool sk_member_events_locked(struct sk_crew *crew)
             any = true;
         }
         if (origin != crew->origin && origin->zygote != NULL && origin->nr_members == 0) {
-            sk_zygote_close(origin->zygote);
-            origin->zygote = NULL;
+            close_zygote(origin);
         }
     }
     if (any) {

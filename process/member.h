@@ -178,6 +178,9 @@ void sk_member_prepare_locked(struct sk_crew *crew);
 void sk_member_killed_locked(struct sk_crew *crew, struct sk_member *member);
 /* Handles what the zygotes say. True if there was anything. */
 bool sk_member_events_locked(struct sk_crew *crew);
+/* Whether the zygote that births come from was lost with its keeper; and another one. */
+bool sk_member_wants_origin_locked(const struct sk_crew *crew);
+void sk_member_renew_locked(struct sk_crew *crew);
 /* Sees which have booted. */
 void sk_member_booted_locked(struct sk_crew *crew);
 /* Kills a member; the death is seen later. */

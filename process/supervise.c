@@ -266,6 +266,8 @@ static void *supervise(void *arg)
     sk_lock_lock(&crew->lock);
     while (!sk_load_rlx(&crew->stop_threads)) {
         bool any = sk_member_events_locked(crew);
+        if (sk_member_wants_origin_locked(crew))
+            sk_member_renew_locked(crew);
         sk_member_booted_locked(crew);
         any |= sk_traffic_receive_locked(crew);
         see_begun(crew);
