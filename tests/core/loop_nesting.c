@@ -62,7 +62,9 @@ static void nested_loops_start_no_threads(void **state)
     const int before = skt_nr_threads();
     for (int i = 0; i < 20; i++)
         check_nest(ex, 6, 2, &(skua_loop){ .grain = 1 });
-    assert_int_equal(skt_nr_threads(), before);
+    /* Where everything is slow a member may have to sleep, and a spare has its core meanwhile. */
+    const int spares = skt_slow_factor() > 1 ? skt_workers(state) : 0;
+    assert_in_range(skt_nr_threads(), before, before + spares);
     skua_close(ex);
 }
 
