@@ -35,9 +35,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -197,6 +199,9 @@ static void on_crash(int signo, siginfo_t *info, void *context)
     dying_signal = signo;
     record_basics(watch.record, signo, info, context, error);
     watch.notice(watch.ctx);
+    /* The next task is on its way to another process, and may want this core. */
+    setpriority(PRIO_PROCESS, 0, 19);
+    sched_yield();
     guard_against_hangs();
     record_frames(watch.record, context);
     die_of(signo, info);
