@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/futex.h"
 #include "base/spin.h"
 #include "base/thread.h"
 #include "base/time.h"
@@ -35,6 +36,8 @@
 
 /* Longer than the parent needs to answer a reply; a machine full of workers gives way sooner. */
 static const struct sk_spin_limits spin_limits = { 30000, 150000 };
+/* How often an idle worker looks whether what a task has left behind has ended. */
+static const int64_t reap_every_ns = 50000000;
 
 static struct {
     const struct sk_child_setup *setup; /* NULL: this process is no worker */
@@ -160,11 +163,13 @@ static void run(const struct sk_wire_order *order)
     ring_if(SK_BOARD_REPLIES);
 }
 
-/* What tasks have started and left behind, and has ended. */
-static void reap_left_behind(void)
+/* Reaps what tasks have started and left behind, and has ended; whether something of it lives. */
+static bool reap_left_behind(void)
 {
-    while (waitpid(-1, NULL, WNOHANG) > 0)
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
         ;
+    return pid == 0;
 }
 
 static const struct sk_wire_order *next_order(void)
@@ -173,8 +178,8 @@ static const struct sk_wire_order *next_order(void)
     struct sk_spin spin = { 0, 0 };
     while ((order = sk_wire_look(&child.wire)) == NULL) {
         if (sk_spin_turn(&spin, spin_limits)) {
-            reap_left_behind();
-            sk_wire_sleep(&child.wire);
+            bool looks_again = reap_left_behind();
+            sk_wire_sleep(&child.wire, looks_again ? sk_now_ns() + reap_every_ns : SK_NO_DEADLINE);
             spin = (struct sk_spin){ 0, 0 };
         }
     }

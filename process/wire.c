@@ -159,12 +159,12 @@ const struct sk_wire_order *sk_wire_look(const struct sk_wire_worker *worker)
     return sk_load_acq(&order->turn) == worker->index + 1 ? order : NULL; /* W1: pairs with P2 */
 }
 
-void sk_wire_sleep(struct sk_wire_worker *worker)
+void sk_wire_sleep(struct sk_wire_worker *worker, int64_t deadline_ns)
 {
     uint32_t bell = sk_load_acq(&down_of(worker)->bell); /* S1: pairs with sk_wire_ring() */
     sk_store_sc(&worker->up->asleep, 1u);                /* S2: pairs with P3 */
-    if (sk_load_sc(&order_of(worker)->turn) != worker->index + 1)           /* S3: pairs with P2 */
-        sk_futex_wait_shared(&down_of(worker)->bell, bell, SK_NO_DEADLINE); /* S4 */
+    if (sk_load_sc(&order_of(worker)->turn) != worker->index + 1)        /* S3: pairs with P2 */
+        sk_futex_wait_shared(&down_of(worker)->bell, bell, deadline_ns); /* S4 */
     sk_store_rlx(&worker->up->asleep, 0u); /* S5: late only costs a wake-up too many */
 }
 

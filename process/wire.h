@@ -151,8 +151,8 @@ struct sk_wire_worker {
 
 /* The order to come, or NULL as long as there is none. */
 const struct sk_wire_order *sk_wire_look(const struct sk_wire_worker *worker);
-/* Sleeps until there may be one. */
-void sk_wire_sleep(struct sk_wire_worker *worker);
+/* Sleeps until there may be one, or the deadline. */
+void sk_wire_sleep(struct sk_wire_worker *worker, int64_t deadline_ns);
 /* Begins it at now_ns. False: it was revoked, and must not be run. */
 bool sk_wire_begin(struct sk_wire_worker *worker, int64_t now_ns);
 /* Whether it is to stop. */

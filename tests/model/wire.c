@@ -57,7 +57,7 @@ static void work(int nr_orders)
     unsigned char *room;
     while (nr_orders-- > 0) {
         while ((order = sk_wire_look(&worker)) == NULL)
-            sk_wire_sleep(&worker);
+            sk_wire_sleep(&worker, SK_NO_DEADLINE);
         struct sk_wire_reply *reply = sk_wire_reply(&worker, &room);
         if (sk_wire_begin(&worker, 5)) {
             model_check(order->fn == 100 + worker.index);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/futex.h"
 #include "base/mem.h"
 #include "tests/support/harness.h"
 
@@ -201,7 +202,7 @@ static void *work(void *arg)
     struct sk_wire_worker *worker = arg;
     for (int i = 0; i < skt_rounds(PASSED); i++) {
         while (sk_wire_look(worker) == NULL)
-            sk_wire_sleep(worker);
+            sk_wire_sleep(worker, SK_NO_DEADLINE);
         answer(worker);
     }
     return NULL;
