@@ -60,7 +60,7 @@ static skua_status take(struct process_map *map, int64_t deadline_ns)
     return status;
 }
 
-/* Cancels what has not begun. Results that are written in place are waited for: the arrays are the
+/* Cancels what has not begun. What still runs in the arrays' own places is waited for: they are the
  * caller's again. */
 static void leave(struct process_map *map)
 {
@@ -68,7 +68,7 @@ static void leave(struct process_map *map)
         skua_cancel(map->window[i % map->room]);
     for (size_t i = map->taken; i < map->begun; i++) {
         skua_future *f = map->window[i % map->room];
-        if (map->out_place)
+        if (map->in_place || map->out_place)
             sk_future_await(f, SK_NO_DEADLINE);
         sk_store_rlx(&f->looked, true); /* nobody is to read how it ended */
         skua_release(f);
