@@ -81,7 +81,6 @@ void sk_crew_queue_locked(struct sk_crew *crew, struct sk_parcel *parcel, bool f
     }
     struct sk_parcels *lane = &crew->lanes[parcel->lane];
     parcel->queued = true;
-    crew->nr_queued++;
     if (!first || lane->first == NULL) {
         sk_parcels_append(lane, parcel);
         return;
@@ -96,7 +95,6 @@ void sk_crew_unqueue_locked(struct sk_crew *crew, struct sk_parcel *parcel)
 {
     remove_from(&crew->lanes[parcel->lane], parcel);
     parcel->queued = false;
-    crew->nr_queued--;
 }
 
 static void link_newest(struct sk_crew *crew, struct sk_parcel *parcel)

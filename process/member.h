@@ -103,8 +103,8 @@ struct sk_crew {
     struct sk_oom_watch oom;
 
     struct sk_parcels lanes[SK_CREW_LANES];
-    size_t nr_queued, nr_on_wires, nr_in_lane[SK_CREW_LANES]; /* the last: on wires, by lane */
-    struct sk_parcel *oldest, *newest;                        /* of all that have not ended */
+    size_t nr_on_wires, nr_in_lane[SK_CREW_LANES]; /* the last: on wires, by lane */
+    struct sk_parcel *oldest, *newest;             /* of all that have not ended */
     uint64_t parcel_serial;
     struct sk_parcels ended; /* to be delivered without the lock */
     size_t nr_begun, nr_returned, nr_failed, nr_cancelled, nr_stopped, restarts;
@@ -131,7 +131,7 @@ struct sk_parcel *sk_parcels_take(struct sk_parcels *list);
 void sk_crew_queue_locked(struct sk_crew *crew, struct sk_parcel *parcel, bool first);
 /* Takes a parcel out of its lane. */
 void sk_crew_unqueue_locked(struct sk_crew *crew, struct sk_parcel *parcel);
-/* It has ended: it goes to those that sk_crew_deliver() hands over. */
+/* It has ended: it goes to those that sk_crew_unlock_and_deliver() hands over. */
 void sk_crew_end_locked(struct sk_crew *crew, struct sk_parcel *parcel, enum sk_parcel_end end);
 /* Unlocks, and hands over what has ended. True if that was something. */
 bool sk_crew_unlock_and_deliver(struct sk_crew *crew);

@@ -124,10 +124,10 @@ static void send(struct sk_crew *crew, struct sk_member *member, struct sk_parce
     order->fn = parcel->fn;
     write_result_place(order, parcel);
     write_argument(wire, order, parcel);
-    if (member->nr_parcels == 0) /* a look at the clock is a good part of a hot round trip */
+    if (member->nr_parcels == 0) { /* a look at the clock is a good part of a hot round trip */
         member->sent_ns = parcel->time_limit > 0 ? sk_now_ns() : 0;
-    if (member->nr_parcels == 0)
         member->head_ns = 0;
+    }
     parcel->member = member;
     parcel->index = wire->sent;
     parcel->tries++;
