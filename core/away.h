@@ -30,8 +30,10 @@ void sk_away_free(skua_future *f);
 skua_status sk_process_map(skua_executor *ex, skua_fn *fn, const void *in, size_t in_size,
                            void *out, size_t out_size, size_t n, double timeout);
 bool sk_executor_is_process_pool(const skua_executor *ex);
-/* Submits a task whose result is written to `place`, in shared memory, at once; NULL: as ever. */
-skua_future *sk_process_submit(skua_executor *ex, const skua_task *task, void *place);
+/* Submits a task whose result is written to `place`, in shared memory, at once; NULL: as ever.
+ * Returns NULL where a bounded pool had no room until the deadline. */
+skua_future *sk_process_submit(skua_executor *ex, const skua_task *task, void *place,
+                               int64_t deadline_ns);
 /* Whether all of it lies in the pool's shared memory. */
 bool sk_process_shares(const skua_executor *ex, const void *memory, size_t size);
 

@@ -133,27 +133,24 @@ static skua_future *submit_entered(skua_executor *ex, const skua_task *task, voi
     return refuse(pool, task, error);
 }
 
-skua_future *sk_process_submit(skua_executor *ex, const skua_task *task, void *place)
+skua_future *sk_process_submit(skua_executor *ex, const skua_task *task, void *place,
+                               int64_t deadline_ns)
 {
     skua_status status = check(sk_process_pool_of(ex), task);
     if (status != SKUA_OK)
         return sk_future_refused_as(status);
-    enter_room(ex, SK_NO_DEADLINE);
-    return submit_entered(ex, task, place);
+    return enter_room(ex, deadline_ns) ? submit_entered(ex, task, place) : NULL;
 }
 
 static skua_future *process_submit(skua_executor *ex, const skua_task *task)
 {
-    return sk_process_submit(ex, task, NULL);
+    return sk_process_submit(ex, task, NULL, SK_NO_DEADLINE);
 }
 
 static skua_future *process_submit_in_time(skua_executor *ex, const skua_task *task,
                                            int64_t deadline_ns)
 {
-    skua_status status = check(sk_process_pool_of(ex), task);
-    if (status != SKUA_OK)
-        return sk_future_refused_as(status);
-    return enter_room(ex, deadline_ns) ? submit_entered(ex, task, NULL) : NULL;
+    return sk_process_submit(ex, task, NULL, deadline_ns);
 }
 
 /* ---- shared memory --------------------------------------------------------------------------- */

@@ -29,20 +29,24 @@ struct process_map {
     skua_future **window;
 };
 
-static bool begin(struct process_map *map)
+/* Begins the next item. What says no: a refusal, or a bounded pool full until the deadline. */
+static skua_status begin(struct process_map *map, int64_t deadline_ns)
 {
     const char *item = map->in + map->begun * map->in_size;
     map->task.arg = map->in_size > 0 ? (void *)(uintptr_t)item : NULL; /* the cast drops const */
     map->task.arg_size = map->in_place ? 0 : map->in_size;
     char *place = map->out_place ? map->out + map->begun * map->out_size : NULL;
-    skua_future *f = sk_process_submit(map->ex, &map->task, place);
+    skua_future *f = sk_process_submit(map->ex, &map->task, place, deadline_ns);
+    if (f == NULL)
+        return sk_error_set(SKUA_TIMEOUT, "skua_map: item %zu had no room within the timeout",
+                            map->begun);
     if (f->kind == SK_FUTURE_REFUSED) {
         skua_exception(f, 0); /* its words are the map's */
         skua_release(f);
-        return false;
+        return skua_last_error()->status;
     }
     map->window[map->begun++ % map->room] = f;
-    return true;
+    return SKUA_OK;
 }
 
 /* Waits for the lowest item that is not taken yet, and takes it. */
@@ -80,8 +84,12 @@ static skua_status run(struct process_map *map, int64_t deadline_ns)
     skua_status status = SKUA_OK;
     bool refused = false;
     while (status == SKUA_OK && map->taken < map->n) {
-        while (!refused && map->begun < map->n && map->begun - map->taken < map->room)
-            refused = !begin(map);
+        while (!refused && map->begun < map->n && map->begun - map->taken < map->room) {
+            skua_status begun = begin(map, deadline_ns);
+            if (begun == SKUA_TIMEOUT)
+                return begun;
+            refused = begun != SKUA_OK;
+        }
         if (map->taken == map->begun) /* the one that was refused is the lowest */
             return skua_last_error()->status;
         status = take(map, deadline_ns);

@@ -226,6 +226,25 @@ static void a_map_returns_at_its_timeout_and_leaves_out_alone(void **state)
     skua_close(ex);
 }
 
+/* Waiting for room in a bounded pool counts too: the only place is held by an item that stays. */
+static void a_map_waits_for_room_no_longer_than_its_timeout(void **state)
+{
+    (void)state;
+    skua_executor *ex = skt_processes_with(&(skua_options){ .workers = 1, .max_pending = 1 });
+    SK_ATOMIC(int) *began = skt_counters(ex, 1);
+    struct skt_shared_gate *gate = skt_shared_gate_new(ex);
+    struct item in[3];
+    unsigned char out[3][64];
+    for (int i = 0; i < 3; i++)
+        in[i] = (struct item){ began, gate };
+    assert_status(skua_map(ex, wait_at_the_gate, in, sizeof *in, out, sizeof *out, 3,
+                           &(skua_map_options){ .chunk = 1 }, 0.1),
+                  SKUA_TIMEOUT);
+    skt_shared_gate_open(gate);
+    assert_status(skua_shutdown(ex, SKUA_WAIT, SKUA_FOREVER), SKUA_OK);
+    skua_close(ex);
+}
+
 /* ---- mixed ----------------------------------------------------------------------------------- */
 
 static void one_wait_takes_futures_of_every_kind(void **state)
@@ -367,6 +386,7 @@ int main(int argc, char **argv)
         SKT_EACH(imap_hands_out_all_but_the_failing_item_of_a_chunk),
         SKT_EACH(imap_is_lazy),
         SKT_EACH(a_map_returns_at_its_timeout_and_leaves_out_alone),
+        cmocka_unit_test(a_map_waits_for_room_no_longer_than_its_timeout),
         SKT_EACH(one_wait_takes_futures_of_every_kind),
         SKT_AT(a_crash_is_the_first_exception, 1),
         SKT_AT(a_crash_is_the_first_exception, 2),
